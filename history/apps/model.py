@@ -1,0 +1,114 @@
+"""An app and its settings, and how its secrets are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from dataclasses import dataclass, field, fields
+from zoneinfo import available_timezones
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from history.errors import ConfigurationError, InvalidInput
+
+_NONCE_BYTES = 12
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppSettings:
+    """What an admin decides for one app. Rules obey a change at once, limits and secrets within a second."""
+
+    multi_device_sync: bool = True
+    compensation_days: int = 1
+    compensation_time_zone: str = "UTC"
+    delete_compensated_on_clean: bool = False
+    missed_days: int = 7
+    undo_seconds: int = 86_400
+    clean_rate_limit: int = 100
+    max_content_bytes: int = 131_072
+    signature_max_age_seconds: int = 0
+    reject_replayed_nonces: bool = False
+
+
+MOVES_FLOORS = frozenset({"multi_device_sync", "compensation_days", "compensation_time_zone", "missed_days"})
+"""The settings that the floor reads: a change of one marks every channel of the app due."""
+
+SETTING_NAMES = tuple(setting.name for setting in fields(AppSettings))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """A tenant, with its secret opened."""
+
+    app_key: str
+    name: str
+    secret: str = field(repr=False)
+    created_at: int
+    settings: AppSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppListing:
+    """A tenant as lists show it: no secret."""
+
+    app_key: str
+    name: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewApp:
+    """The keys of a new app: shown once, never again."""
+
+    app_key: str
+    app_secret: str = field(repr=False)
+    api_key: str = field(repr=False)
+
+
+def new_app_key() -> str:
+    """An app key in the form of the field: 12 letters and digits."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(12))
+
+
+def new_secret() -> str:
+    """An app secret: 32 characters, 190 bits."""
+    return secrets.token_urlsafe(24)
+
+
+def new_key(kind: str) -> str:
+    """A bearer key of 256 random bits, its kind in front."""
+    return f"tm_{kind}_{secrets.token_urlsafe(32)}"
+
+
+def key_hash(key: str) -> bytes:
+    """How a key is stored. A fast hash is enough for 256 random bits."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+
+
+def seal(master_key: bytes, app_key: str, secret: str) -> bytes:
+    """An app's secret as it is stored."""
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + AESGCM(master_key).encrypt(nonce, secret.encode(), app_key.encode())
+
+
+def unseal(master_key: bytes, app_key: str, sealed: bytes) -> str:
+    """The secret; ConfigurationError where it was sealed under another master key."""
+    nonce, body = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+    try:
+        return AESGCM(master_key).decrypt(nonce, body, app_key.encode()).decode()
+    except InvalidTag as exc:
+        raise ConfigurationError(
+            "The app secrets were encrypted under another master key; set TIDEMARK_MASTER_KEY to that one."
+        ) from exc
+
+
+def check_time_zone(name: str, known_to_postgres: frozenset[str]) -> None:
+    """Only zones that Python and Postgres both know, so that nobody reads another day than we compute."""
+    if name not in available_timezones() or name not in known_to_postgres:
+        raise InvalidInput(
+            "compensationTimeZone",
+            f"compensationTimeZone must be an IANA time zone such as Europe/Berlin, not {name!r}.",
+        )

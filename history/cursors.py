@@ -1,0 +1,82 @@
+"""Ids and cursors as the outside sees them: opaque, versioned, safe in a URL.
+
+An id carries its channel, so that no look-up has to ask every shard. It grants nothing: what it names is always read
+together with the app and the user of the caller.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import struct
+import zlib
+from typing import TypeVar
+
+import msgspec
+
+_T = TypeVar("_T")
+_MESSAGE = struct.Struct(">BQQ")
+_REQUEST = struct.Struct(">BQ16s")
+_MESSAGE_VERSION = 1
+_REQUEST_VERSION = 2
+MOST_CURSOR_BYTES = 65_536
+"""A cursor unpacks to less than this, whatever it was packed from."""
+
+
+class NotOurs(ValueError):
+    """The text is not an id or a cursor that this code made."""
+
+
+def message_id(channel_id: int, position: int) -> str:
+    """The public id of a message."""
+    return _text(_MESSAGE.pack(_MESSAGE_VERSION, channel_id, position))
+
+
+def read_message_id(text: str) -> tuple[int, int]:
+    """(channel id, position); NotOurs for anything else."""
+    try:
+        version, channel_id, position = _MESSAGE.unpack(_bytes(text))
+    except struct.error as exc:
+        raise NotOurs(text) from exc
+    if version != _MESSAGE_VERSION or max(channel_id, position) >= 1 << 63:
+        raise NotOurs(text)
+    return channel_id, position
+
+
+def request_id(channel_id: int, unique: bytes) -> str:
+    """The public id of a clean request."""
+    return _text(_REQUEST.pack(_REQUEST_VERSION, channel_id, unique))
+
+
+def pack(value: object) -> str:
+    """A cursor that holds a value that msgspec can write."""
+    return _text(zlib.compress(msgspec.msgpack.encode(value), 6))
+
+
+def unpack(text: str, as_type: type[_T]) -> _T:
+    """The value of a cursor; NotOurs where it is not one of this type."""
+    try:
+        reader = zlib.decompressobj()
+        packed = reader.decompress(_bytes(text), MOST_CURSOR_BYTES)
+        if not reader.eof or reader.unused_data:
+            raise NotOurs(text)
+        return msgspec.msgpack.decode(packed, type=as_type)
+    except (zlib.error, msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise NotOurs(text) from exc
+
+
+def _text(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode("ascii")
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        value = base64.b64decode(
+            text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True
+        )
+    except (binascii.Error, UnicodeEncodeError) as exc:
+        raise NotOurs(text) from exc
+    # one id, one spelling: unused bits at the end are not ignored
+    if _text(value) != text:
+        raise NotOurs(text)
+    return value

@@ -1,0 +1,140 @@
+"""The compensation window, and the pages of a sync."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from history.apps.model import AppSettings
+from history.axis import DAY, NEVER, SECOND
+from history.channels.model import ChannelKey
+from history.messages.model import Message
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def start_of_day(day: date, zone: ZoneInfo) -> int:
+    """The earliest instant of a local date, in microseconds, where midnight is missing or doubled as well.
+
+    Postgres picks the second of two midnights, so no local day is ever computed in SQL.
+    """
+    midnight = datetime.combine(day, time.min)
+    instants = [_micros(midnight.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)]
+    before, after = min(instants), max(instants)
+    if _local(before, zone) >= day:
+        return before
+    # midnight is missing: the day begins somewhere between, where the clocks jump (at a whole second)
+    while after - before > SECOND:
+        middle = before + (after - before) // (2 * SECOND) * SECOND
+        if _local(middle, zone) >= day:
+            after = middle
+        else:
+            before = middle
+    return after
+
+
+def _micros(at: datetime) -> int:
+    return (at.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
+
+
+def _local(instant: int, zone: ZoneInfo) -> date:
+    return (_EPOCH + timedelta(microseconds=instant)).astimezone(zone).date()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How far back delivery looks at one instant: the same for every user of an app."""
+
+    missed_from: int
+    """Missed messages at or after it have not expired."""
+    window_from: int
+    """Compensation begins here; NEVER where there is none."""
+    window_moves_at: int
+    """The next instant at which `window_from` rises; NEVER where it does not."""
+
+
+def reach(settings: AppSettings, *, now: int) -> Reach:
+    """The one place where the window is computed: N calendar days, today included, in the app's time zone."""
+    missed_from = now - settings.missed_days * DAY
+    if not settings.multi_device_sync or settings.compensation_days == 0:
+        return Reach(missed_from=missed_from, window_from=NEVER, window_moves_at=NEVER)
+    zone = ZoneInfo(settings.compensation_time_zone)
+    today = _local(now, zone)
+    start = start_of_day(today - timedelta(days=settings.compensation_days - 1), zone)
+    return Reach(
+        missed_from=missed_from,
+        window_from=start,
+        window_moves_at=start_of_day(today + timedelta(days=1), zone),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """Who asks: one device of one user."""
+
+    app_key: str
+    user_id: str
+    device_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanNotice:
+    """A channel whose effective history cutoff differs from what the device was told."""
+
+    channel_id: int
+    channel: ChannelKey
+    cutoff: int
+    everyone: bool
+    restored: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """A message that the device is to be given, and by which rule."""
+
+    message: Message
+    channel: ChannelKey
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncPage:
+    """One page: first the cleans, then the messages."""
+
+    cleans: list[CleanNotice]
+    messages: list[Delivered]
+    cursor: str
+    has_more: bool
+
+
+class SyncCursor(msgspec.Struct, array_like=True, frozen=True):
+    """What a page held, handed back by the device that received it."""
+
+    reader: str
+    """Whose page it was: the cursor of another device tells nothing about this one."""
+    told: list[tuple[int, int]]
+    """(channel id, cutoff) of the cleans of that page."""
+    after: tuple[int, int] | None
+    """(channel id, position) of its last message; None where it was the last page, so that the next begins at the marks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What a device says it has: everything in the channel up to and including the position."""
+
+    reader: Reader
+    channel_id: int
+    position: int
+
+
+def fill(messages: list[Delivered], *, most_bytes: int) -> list[Delivered]:
+    """As many of these as fit a page of that many bytes of JSON, and at least one."""
+    total = 0
+    for count, delivered in enumerate(messages):
+        total += len(msgspec.json.encode(delivered.message.content)) + 512
+        if total > most_bytes and count:
+            return messages[:count]
+    return messages

@@ -1,0 +1,103 @@
+"""Every error that Tidemark raises on purpose. Nothing here knows HTTP: server.errors maps classes to statuses.
+
+TidemarkError
+├── InvalidInput            a value that cannot be accepted; names its field
+│   └── TooLong             a value over its documented size
+├── Unauthorized            who is calling could not be established
+│   ├── UnknownApp          no such app
+│   ├── BadSignature        the signature does not match, is too old, or was used before
+│   └── BadKey              the key is not one of ours, or may not do this
+├── NotFound                the named thing does not exist
+├── RateLimited             too many requests; says when to come back
+├── Unavailable             nothing was decided; the same call may be made again
+│   ├── DatabaseUnavailable Postgres did not answer
+│   ├── OutcomeUnknown      a commit may or may not have happened
+│   ├── Overloaded          too many requests are waiting already
+│   ├── ClockJumped         the database's clock moved by more than a second
+│   └── QueueUnavailable    Redis did not answer, and this call needs it
+└── StartupError            a process cannot start
+    ├── ConfigurationError  an environment variable is missing or wrong
+    └── SchemaMismatch      the database has another schema version
+"""
+
+from __future__ import annotations
+
+
+class TidemarkError(Exception):
+    """Base of all errors raised on purpose; its text is a sentence for the person who has to act."""
+
+
+class InvalidInput(TidemarkError):
+    """A value cannot be accepted. `field` is its name as the caller wrote it."""
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+class TooLong(InvalidInput):
+    """A value is over its documented size."""
+
+
+class Unauthorized(TidemarkError):
+    """Who is calling could not be established."""
+
+
+class UnknownApp(Unauthorized):
+    """No such app."""
+
+
+class BadSignature(Unauthorized):
+    """The signature does not match, is too old, or was used before."""
+
+
+class BadKey(Unauthorized):
+    """The key is not one of ours, or may not do this."""
+
+
+class NotFound(TidemarkError):
+    """The named thing does not exist."""
+
+
+class RateLimited(TidemarkError):
+    """Too many requests in this second; try again after `retry_after` seconds."""
+
+    def __init__(self, sentence: str, *, retry_after: int) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+class Unavailable(TidemarkError):
+    """Nothing was decided; the same call may be made again."""
+
+
+class DatabaseUnavailable(Unavailable):
+    """Postgres did not answer. Nothing was changed."""
+
+
+class OutcomeUnknown(Unavailable):
+    """The connection broke during a commit, which may or may not have happened."""
+
+
+class Overloaded(Unavailable):
+    """Too many requests are waiting already."""
+
+
+class ClockJumped(Unavailable):
+    """The database's clock moved by more than a second."""
+
+
+class QueueUnavailable(Unavailable):
+    """Redis did not answer, and this call needs it."""
+
+
+class StartupError(TidemarkError):
+    """A process cannot start."""
+
+
+class ConfigurationError(StartupError):
+    """An environment variable is missing or wrong."""
+
+
+class SchemaMismatch(StartupError):
+    """The database has another schema version than this code."""

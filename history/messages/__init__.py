@@ -1,0 +1,1 @@
+"""Messages: appended once, read as history."""

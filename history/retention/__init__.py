@@ -1,0 +1,1 @@
+"""Cleans, and the physical deletion that follows from them."""

@@ -1,0 +1,204 @@
+-- name: insert_clean_requests
+-- Accept: the cutoff is min(sentAt, last position + 1), the last position read in this very statement, 0 where there is no
+-- such channel; the flag is the request's word, else the app's setting. What commits later lies above the cutoff.
+-- $1 channel ids, $2 ids, $3 app keys, $4 channel types, $5 channel keys as JSON, $6 users (empty: everyone), $7 operators or null,
+-- $8 cutoffs at most, $9 flags or null, $10 reasons or null, $11 sources, $12 now
+INSERT INTO clean_requests (channel_id, id, app_key, channel_type, channel_key, user_id, operator, cutoff,
+    delete_compensated, delete_compensated_from, reason, source, accepted_at, undo_until)
+SELECT u.channel_id, u.id, u.app_key, u.channel_type, ARRAY(SELECT json_array_elements_text(u.channel_key)), u.user_id,
+    u.operator, least(u.cutoff, coalesce(ch.last_position, 0) + 1),
+    coalesce(u.flag, a.delete_compensated_on_clean), CASE WHEN u.flag IS NULL THEN 'app' ELSE 'request' END,
+    u.reason, u.source, $12::bigint, $12::bigint + a.undo_seconds * 1000000::bigint
+FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::smallint[], $5::json[], $6::text[], $7::text[], $8::bigint[],
+    $9::boolean[], $10::text[], $11::text[])
+    AS u (channel_id, id, app_key, channel_type, channel_key, user_id, operator, cutoff, flag, reason, source)
+JOIN apps a ON a.app_key = u.app_key
+LEFT JOIN channels ch ON ch.id = u.channel_id
+RETURNING channel_id, id, cutoff
+
+-- name: lock_conversations
+-- Apply and settle lock what they will change in a statement of its own; a no-op update locks several channels on Citus.
+-- $1 channel ids, $2 users; sorted
+-- index: conversations_pkey
+UPDATE conversations c SET history_cutoff = c.history_cutoff
+FROM unnest($1::bigint[], $2::text[]) AS u (channel_id, user_id)
+WHERE c.channel_id = u.channel_id AND c.user_id = u.user_id
+
+-- name: lock_channels
+-- The same for what everyone's cleans change. $1 channel ids, sorted
+-- index: channels_pkey
+UPDATE channels ch SET history_cutoff = ch.history_cutoff FROM unnest($1::bigint[]) AS u (id) WHERE ch.id = u.id
+
+-- name: list_unapplied
+-- What the journal has for these pairs, read under their locks. $1 channel ids, $2 users
+-- index: clean_requests_unapplied
+SELECT r.app_key, r.channel_id, r.user_id, r.id, r.cutoff, r.delete_compensated
+FROM unnest($1::bigint[], $2::text[]) AS u (channel_id, user_id)
+JOIN clean_requests r ON r.channel_id = u.channel_id AND r.user_id = u.user_id
+WHERE r.state = 'accepted'
+
+-- name: list_highest_cutoffs
+-- The highest cutoff that any request of these pairs ever had: a score above it is forged. $1 channel ids, $2 users
+SELECT r.channel_id, r.user_id, max(r.cutoff) AS cutoff
+FROM unnest($1::bigint[], $2::text[]) AS u (channel_id, user_id)
+JOIN clean_requests r ON r.channel_id = u.channel_id AND r.user_id = u.user_id
+GROUP BY r.channel_id, r.user_id
+
+-- name: raise_conversation_cutoffs
+-- $1 channel ids, $2 users, $3 history cutoffs, $4 sync cutoffs; sorted
+-- index: conversations_pkey
+UPDATE conversations c
+SET history_cutoff = greatest(c.history_cutoff, u.history), sync_cutoff = greatest(c.sync_cutoff, u.sync)
+FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS u (channel_id, user_id, history, sync)
+WHERE c.channel_id = u.channel_id AND c.user_id = u.user_id
+
+-- name: raise_channel_cutoffs
+-- $1 channel ids, $2 history cutoffs, $3 sync cutoffs; sorted
+-- index: channels_pkey
+UPDATE channels ch
+SET history_cutoff = greatest(ch.history_cutoff, u.history), sync_cutoff = greatest(ch.sync_cutoff, u.sync)
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS u (id, history, sync) WHERE ch.id = u.id
+
+-- name: settle_conversation_cutoffs
+-- $1 channel ids, $2 users, $3 history cutoffs, $4 sync cutoffs; sorted
+-- index: conversations_pkey
+UPDATE conversations c
+SET settled_history_cutoff = greatest(c.settled_history_cutoff, u.history),
+    settled_sync_cutoff = greatest(c.settled_sync_cutoff, u.sync)
+FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS u (channel_id, user_id, history, sync)
+WHERE c.channel_id = u.channel_id AND c.user_id = u.user_id
+
+-- name: settle_channel_cutoffs
+-- $1 channel ids, $2 history cutoffs, $3 sync cutoffs; sorted
+-- index: channels_pkey
+UPDATE channels ch
+SET settled_history_cutoff = greatest(ch.settled_history_cutoff, u.history),
+    settled_sync_cutoff = greatest(ch.settled_sync_cutoff, u.sync)
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS u (id, history, sync) WHERE ch.id = u.id
+
+-- name: update_applied
+-- $1 channel ids, $2 ids, $3 now
+UPDATE clean_requests r SET state = 'applied', applied_at = $3
+FROM unnest($1::bigint[], $2::uuid[]) AS u (channel_id, id)
+WHERE r.channel_id = u.channel_id AND r.id = u.id AND r.state = 'accepted'
+
+-- name: update_settled
+-- $1 channel ids, $2 ids, $3 now
+UPDATE clean_requests r SET state = 'settled', settled_at = $3
+FROM unnest($1::bigint[], $2::uuid[]) AS u (channel_id, id)
+WHERE r.channel_id = u.channel_id AND r.id = u.id AND r.state = 'applied'
+
+-- name: list_forgotten_pairs
+-- Pairs with unapplied requests that are older than Redis usually takes. $1 accepted before, $2 most
+-- index: clean_requests_unapplied
+SELECT DISTINCT app_key, channel_id, user_id FROM clean_requests
+WHERE state = 'accepted' AND accepted_at <= $1 LIMIT $2
+
+-- name: list_settleable_pairs
+-- Pairs with applied requests whose undo window is over. $1 now, $2 most
+-- index: clean_requests_unsettled
+SELECT DISTINCT app_key, channel_id, user_id FROM (
+    SELECT app_key, channel_id, user_id FROM clean_requests
+    WHERE state = 'applied' AND undo_until <= $1 ORDER BY undo_until LIMIT $2
+) oldest
+
+-- name: list_settleable
+-- What of these pairs may be settled, read under their locks. $1 channel ids, $2 users, $3 now
+SELECT r.app_key, r.channel_id, r.user_id, r.id, r.cutoff, r.delete_compensated
+FROM unnest($1::bigint[], $2::text[]) AS u (channel_id, user_id)
+JOIN clean_requests r ON r.channel_id = u.channel_id AND r.user_id = u.user_id
+WHERE r.state = 'applied' AND r.undo_until <= $3
+
+-- name: mark_due
+-- A floor may have risen. $1 channel ids, sorted; $2 now
+-- index: channels_pkey
+UPDATE channels ch SET next_reclaim_at = least(ch.next_reclaim_at, $2::bigint)
+FROM unnest($1::bigint[]) AS u (id) WHERE ch.id = u.id
+
+-- name: list_apps_to_mark
+-- Apps with a setting that moved floors. $1 most
+SELECT app_key, mark_due_after FROM apps WHERE mark_due_after IS NOT NULL ORDER BY app_key LIMIT $1
+
+-- name: list_channels_after
+-- $1 app key, $2 after id, $3 most
+-- index: channels_by_app
+SELECT id FROM channels WHERE app_key = $1 AND id > $2 ORDER BY id LIMIT $3
+
+-- name: update_mark_due_after
+-- Go on after another channel, or be done; not where the setting moved again meanwhile.
+-- $1 app key, $2 as it was, $3 as it becomes
+UPDATE apps SET mark_due_after = $3 WHERE app_key = $1 AND mark_due_after = $2
+
+-- name: list_due_channels
+-- $1 now, $2 most
+-- index: channels_due
+SELECT id FROM channels WHERE next_reclaim_at <= $1 ORDER BY next_reclaim_at LIMIT $2
+
+-- name: claim_channels
+-- Their next look is put off by a lease: another worker leaves them alone, and a dead worker's channel is due again.
+-- $1 channel ids, sorted; $2 now; $3 end of the lease
+-- index: channels_pkey
+UPDATE channels ch SET next_reclaim_at = $3
+FROM unnest($1::bigint[]) AS u (id) WHERE ch.id = u.id AND ch.next_reclaim_at <= $2
+RETURNING ch.id, ch.app_key
+
+-- name: get_floor
+-- The Floor rule, below the end of a batch of $2 rows: the lowest position that somebody may still be given in history,
+-- as missed, or as compensation on a device that has nothing. Settled cutoffs only; no row is locked, and the channel's end
+-- is of the same snapshot. Marks first: a participant whose mark lies above the batch is not looked at.
+-- $1 channel, $2 most rows, $3 missed from, $4 window from
+-- index: messages
+-- index: conversations_pkey
+WITH ch AS MATERIALIZED (
+    SELECT last_position, reclaimed_to, settled_history_cutoff, settled_sync_cutoff FROM channels WHERE id = $1
+), batch AS MATERIALIZED (
+    SELECT coalesce(
+        (SELECT m.position FROM messages m WHERE m.channel_id = $1 AND m.position >= ch.reclaimed_to
+            ORDER BY m.position OFFSET $2 LIMIT 1),
+        ch.last_position + 1
+    ) AS ends
+    FROM ch
+), participants AS MATERIALIZED (
+    SELECT c.user_id, c.delivered_position, c.join_position, $3::bigint AS missed_from, $4::bigint AS window_from,
+        greatest(c.join_position, c.settled_history_cutoff, ch.settled_history_cutoff) AS history_from,
+        greatest(c.join_position, c.settled_sync_cutoff, ch.settled_sync_cutoff) AS sync_from
+    FROM conversations c CROSS JOIN ch WHERE c.channel_id = $1 AND c.left_position IS NULL
+)
+SELECT batch.ends, batch.ends > ch.last_position AS last,
+    (SELECT min(found.position) FROM participants v CROSS JOIN LATERAL (
+        SELECT m.position FROM messages m
+        WHERE v.history_from < batch.ends AND m.channel_id = $1 AND m.position >= v.history_from
+            AND m.position >= ch.reclaimed_to AND m.position < batch.ends AND {{messages.shown}}
+        ORDER BY m.position LIMIT 1) found) AS history,
+    (SELECT min(found.position) FROM participants v CROSS JOIN LATERAL (
+        SELECT m.position FROM messages m
+        WHERE greatest(v.delivered_position + 1, v.join_position, v.missed_from) < batch.ends AND m.channel_id = $1
+            AND m.position >= greatest(v.delivered_position + 1, v.join_position, v.missed_from)
+            AND m.position >= ch.reclaimed_to AND m.position < batch.ends AND {{delivery.missed}}
+        ORDER BY m.position LIMIT 1) found) AS missed,
+    (SELECT min(found.position) FROM participants v CROSS JOIN LATERAL (
+        SELECT m.position FROM messages m
+        WHERE greatest(v.sync_from, v.window_from) < batch.ends AND m.channel_id = $1
+            AND m.position >= greatest(v.sync_from, v.window_from)
+            AND m.position >= ch.reclaimed_to AND m.position < batch.ends AND {{delivery.compensated}}
+        ORDER BY m.position LIMIT 1) found) AS compensated
+FROM batch CROSS JOIN ch
+
+-- name: grant
+-- The floor as a value: it was computed in a statement before this one, whose snapshot no later append is in. It never
+-- falls. $1 channel, $2 floor
+-- index: channels_pkey
+UPDATE channels SET reclaimed_to = greatest(reclaimed_to, $2::bigint) WHERE id = $1
+
+-- name: delete_reclaimed
+-- The only DELETE on messages. It takes what lies below the grant, whatever the caller thinks the grant is.
+-- $1 channel, $2 below
+-- index: messages
+DELETE FROM messages m WHERE m.channel_id = $1 AND m.position < $2
+    AND m.position < (SELECT ch.reclaimed_to FROM channels ch WHERE ch.id = $1)
+
+-- name: release_channel
+-- The visit is over: look again when time alone may raise the floor, unless something marked the channel due meanwhile.
+-- $1 channel, $2 end of the lease, $3 next look or null
+-- index: channels_pkey
+UPDATE channels SET next_reclaim_at = $3 WHERE id = $1 AND next_reclaim_at = $2

@@ -1,0 +1,116 @@
+"""Cleans: accepted into the journal, applied to the marks, settled when their undo window is over.
+
+What can go wrong here costs people their history, so: a clean is in force as soon as its row is committed, because every
+rule reads the journal; marks only rise, so a queue that delivers twice, late or out of order does no harm; the cutoff is
+fixed at acceptance, so what is sent later survives; and nothing here deletes a message (see reclaim).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from history.batches import Batches
+from history.channels.service import Channels
+from history.clock import Clock
+from history.database import Database
+from history.retention import store
+from history.retention.model import (
+    Accepted,
+    ApplyReport,
+    CleanDraft,
+    Pair,
+    merged,
+    new_request_id,
+    public_request_id,
+)
+
+_MOST_BATCH = 2_000
+_MOST_WAITING = 50_000
+MOST_PAIRS = 500
+"""Pairs that one transaction applies or settles: it holds their locks until its commit."""
+
+
+class Cleans:
+    """The use-cases of clean requests."""
+
+    def __init__(self, database: Database, channels: Channels, clock: Clock) -> None:
+        self._database = database
+        self._channels = channels
+        self._clock = clock
+        self._batches: Batches[CleanDraft, Accepted] = Batches(
+            self._accept, weigh=lambda _: 1, most_weight=_MOST_BATCH, most_waiting=_MOST_WAITING
+        )
+
+    async def accept(self, draft: CleanDraft) -> Accepted:
+        """Write a request into the journal. A channel or user that does not exist is no error: nothing is taken."""
+        return await self._batches.submit(draft)
+
+    async def apply(self, scores: Mapping[Pair, int | None], *, now: int) -> ApplyReport:
+        """Raise the marks of these pairs by what the journal has for them.
+
+        `scores` are what the queue says of each pair, None where nobody said anything; they decide nothing.
+        """
+        pairs = sorted(scores)
+
+        async def work() -> ApplyReport:
+            async with self._database.writing() as connection:
+                await store.lock_pairs(connection, pairs)
+                rows = await store.list_unapplied(connection, pairs)
+                if rows:
+                    await store.update_cutoffs(connection, merged(rows), settled=False)
+                    await store.update_applied(connection, rows, now=now)
+                highest = await store.list_highest_cutoffs(connection, pairs)
+            forged = [
+                pair
+                for pair, score in scores.items()
+                if score is not None and score > highest.get((pair.channel_id, pair.user_id), -1)
+            ]
+            return ApplyReport(applied=len(rows), forged=forged)
+
+        return await self._database.retrying(work)
+
+    async def forgotten(self, *, accepted_before: int) -> list[Pair]:
+        """Pairs with work that the queue seems to have lost."""
+        async with self._database.reading() as connection:
+            return await store.list_forgotten_pairs(
+                connection, accepted_before=accepted_before, most=MOST_PAIRS
+            )
+
+    async def settle(self, *, now: int) -> int:
+        """Let requests whose undo window is over count for the floor; how many. Call again while it is not 0."""
+        async with self._database.reading() as connection:
+            pairs = sorted(await store.list_settleable_pairs(connection, now=now, most=MOST_PAIRS))
+        if not pairs:
+            return 0
+
+        async def work() -> int:
+            async with self._database.writing() as connection:
+                await store.lock_pairs(connection, pairs)
+                rows = await store.list_settleable(connection, pairs, now=now)
+                if rows:
+                    await store.update_cutoffs(connection, merged(rows), settled=True)
+                    await store.update_settled(connection, rows, now=now)
+                    await store.mark_due(connection, (row.pair.channel_id for row in rows), now=now)
+            return len(rows)
+
+        return await self._database.retrying(work)
+
+    async def _accept(self, drafts: Sequence[CleanDraft]) -> list[Accepted]:
+        now = self._clock.now()
+        ids = [new_request_id(now) for _ in drafts]
+
+        async def work() -> list[Accepted]:
+            async with self._database.writing() as connection:
+                channels = await self._channels.prospective(connection, [draft.channel for draft in drafts])
+                requests = list(zip(channels, ids, drafts, strict=True))
+                cutoffs = await store.insert_clean_requests(connection, requests, now=now)
+            return [
+                Accepted(
+                    request_id=public_request_id(channel_id, id_),
+                    pair=Pair(draft.channel.app_key, channel_id, draft.user_id),
+                    cutoff=cutoffs[channel_id, id_],
+                )
+                for channel_id, id_, draft in requests
+            ]
+
+        return await self._database.retrying(work)

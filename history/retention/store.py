@@ -1,0 +1,204 @@
+"""The journal, the marks that cleans raise, and the grant before the only DELETE on messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from history.axis import NEVER
+from history.database import Connection
+from history.delivery.model import Reach
+from history.queries import statement
+from history.retention.model import EVERYONE, CleanDraft, Cutoffs, Floor, Journalled, Pair
+
+
+def _columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
+    found = list(rows)
+    return [[row[number] for row in found] for number in range(width)]
+
+
+async def insert_clean_requests(
+    connection: Connection, requests: Sequence[tuple[int, UUID, CleanDraft]], *, now: int
+) -> dict[tuple[int, UUID], int]:
+    """Write requests into the journal; their cutoffs by channel and id."""
+    columns = _columns(
+        (
+            (
+                channel_id,
+                id_,
+                draft.channel.app_key,
+                int(draft.channel.type),
+                json.dumps(draft.channel.key),
+                draft.user_id,
+                draft.operator,
+                draft.before,
+                draft.delete_compensated,
+                draft.reason,
+                draft.source,
+            )
+            for channel_id, id_, draft in requests
+        ),
+        11,
+    )
+    rows = await connection.fetch(statement("retention", "insert_clean_requests"), *columns, now)
+    return {(row["channel_id"], row["id"]): row["cutoff"] for row in rows}
+
+
+async def lock_pairs(connection: Connection, pairs: Sequence[Pair]) -> None:
+    """Lock what requests of these pairs change, always conversations before channels, each in the order of its key."""
+    users = sorted((pair.channel_id, pair.user_id) for pair in pairs if pair.user_id != EVERYONE)
+    channels = sorted({pair.channel_id for pair in pairs if pair.user_id == EVERYONE})
+    if users:
+        await connection.execute(statement("retention", "lock_conversations"), *_columns(users, 2))
+    if channels:
+        await connection.execute(statement("retention", "lock_channels"), channels)
+
+
+async def _journalled(connection: Connection, name: str, *arguments: object) -> list[Journalled]:
+    return [
+        Journalled(
+            pair=Pair(row["app_key"], row["channel_id"], row["user_id"]),
+            id=row["id"],
+            cutoff=row["cutoff"],
+            delete_compensated=row["delete_compensated"],
+        )
+        for row in await connection.fetch(statement("retention", name), *arguments)
+    ]
+
+
+def _by_pair(pairs: Sequence[Pair]) -> list[list[Any]]:
+    return _columns(((pair.channel_id, pair.user_id) for pair in pairs), 2)
+
+
+async def list_unapplied(connection: Connection, pairs: Sequence[Pair]) -> list[Journalled]:
+    """What the journal has to apply for these pairs."""
+    return await _journalled(connection, "list_unapplied", *_by_pair(pairs))
+
+
+async def list_settleable(connection: Connection, pairs: Sequence[Pair], *, now: int) -> list[Journalled]:
+    """What of these pairs is applied and past its undo window."""
+    return await _journalled(connection, "list_settleable", *_by_pair(pairs), now)
+
+
+async def list_highest_cutoffs(connection: Connection, pairs: Sequence[Pair]) -> dict[tuple[int, str], int]:
+    """The highest cutoff that any request of these pairs ever had."""
+    rows = await connection.fetch(statement("retention", "list_highest_cutoffs"), *_by_pair(pairs))
+    return {(row["channel_id"], row["user_id"]): row["cutoff"] for row in rows}
+
+
+async def update_cutoffs(connection: Connection, cutoffs: Mapping[Pair, Cutoffs], *, settled: bool) -> None:
+    """Raise marks, or their settled twins. Never an insert: no clean makes a participant."""
+    verb = "settle" if settled else "raise"
+    users = sorted(
+        (pair.channel_id, pair.user_id, value.history, value.sync)
+        for pair, value in cutoffs.items()
+        if pair.user_id != EVERYONE
+    )
+    channels = sorted(
+        (pair.channel_id, value.history, value.sync)
+        for pair, value in cutoffs.items()
+        if pair.user_id == EVERYONE
+    )
+    if users:
+        await connection.execute(statement("retention", f"{verb}_conversation_cutoffs"), *_columns(users, 4))
+    if channels:
+        await connection.execute(statement("retention", f"{verb}_channel_cutoffs"), *_columns(channels, 3))
+
+
+async def update_applied(connection: Connection, rows: Sequence[Journalled], *, now: int) -> None:
+    """These requests are in the marks now."""
+    columns = _columns(((row.pair.channel_id, row.id) for row in rows), 2)
+    await connection.execute(statement("retention", "update_applied"), *columns, now)
+
+
+async def update_settled(connection: Connection, rows: Sequence[Journalled], *, now: int) -> None:
+    """These requests are in the settled marks now: from here on they count for the floor."""
+    columns = _columns(((row.pair.channel_id, row.id) for row in rows), 2)
+    await connection.execute(statement("retention", "update_settled"), *columns, now)
+
+
+async def _pairs(connection: Connection, name: str, *arguments: object) -> list[Pair]:
+    rows = await connection.fetch(statement("retention", name), *arguments)
+    return [Pair(row["app_key"], row["channel_id"], row["user_id"]) for row in rows]
+
+
+async def list_forgotten_pairs(connection: Connection, *, accepted_before: int, most: int) -> list[Pair]:
+    """Pairs with requests that were accepted before and are not applied."""
+    return await _pairs(connection, "list_forgotten_pairs", accepted_before, most)
+
+
+async def list_settleable_pairs(connection: Connection, *, now: int, most: int) -> list[Pair]:
+    """Pairs with applied requests whose undo window is over."""
+    return await _pairs(connection, "list_settleable_pairs", now, most)
+
+
+async def mark_due(connection: Connection, channel_ids: Iterable[int], *, now: int) -> None:
+    """A floor may have risen in these channels."""
+    await connection.execute(statement("retention", "mark_due"), sorted(set(channel_ids)), now)
+
+
+async def list_apps_to_mark(connection: Connection, *, most: int) -> list[tuple[str, int]]:
+    """(app key, id of the last channel marked) of apps whose settings moved floors."""
+    rows = await connection.fetch(statement("retention", "list_apps_to_mark"), most)
+    return [(row["app_key"], row["mark_due_after"]) for row in rows]
+
+
+async def list_channels_after(connection: Connection, app_key: str, after: int, *, most: int) -> list[int]:
+    """The next channels of an app, in the order of their ids."""
+    rows = await connection.fetch(statement("retention", "list_channels_after"), app_key, after, most)
+    return [row["id"] for row in rows]
+
+
+async def update_mark_due_after(connection: Connection, app_key: str, was: int, becomes: int | None) -> None:
+    """Remember how far the channels of an app are marked; None: all are."""
+    await connection.execute(statement("retention", "update_mark_due_after"), app_key, was, becomes)
+
+
+async def list_due_channels(connection: Connection, *, now: int, most: int) -> list[int]:
+    """The channels whose floor is to be looked at, the longest due first."""
+    return [
+        row["id"] for row in await connection.fetch(statement("retention", "list_due_channels"), now, most)
+    ]
+
+
+async def claim_channels(
+    connection: Connection, channel_ids: Iterable[int], *, now: int, lease_ends: int
+) -> dict[int, str]:
+    """The app keys of those that are ours until the lease ends."""
+    rows = await connection.fetch(
+        statement("retention", "claim_channels"), sorted(channel_ids), now, lease_ends
+    )
+    return {row["id"]: row["app_key"] for row in rows}
+
+
+async def get_floor(connection: Connection, channel_id: int, reach: Reach, *, most: int) -> Floor:
+    """The floor of a channel below the end of its next `most` rows."""
+    row = await connection.fetchrow(
+        statement("retention", "get_floor"), channel_id, most, reach.missed_from, reach.window_from
+    )
+    if row is None:
+        return Floor(history=NEVER, missed=NEVER, compensated=NEVER, end=0, last=True)
+    needed = {
+        name: NEVER if row[name] is None else row[name] for name in ("history", "missed", "compensated")
+    }
+    return Floor(**needed, end=row["ends"], last=row["last"])
+
+
+async def grant(connection: Connection, channel_id: int, floor: int) -> None:
+    """Messages below may be deleted from now on."""
+    await connection.execute(statement("retention", "grant"), channel_id, floor)
+
+
+async def delete_reclaimed(connection: Connection, channel_id: int, below: int) -> int:
+    """Delete what is below both; how many rows went."""
+    status: str = await connection.execute(statement("retention", "delete_reclaimed"), channel_id, below)
+    return int(status.removeprefix("DELETE "))
+
+
+async def release_channel(
+    connection: Connection, channel_id: int, *, lease: int, next_look: int | None
+) -> None:
+    """Set when to look again, unless something marked the channel due since the lease was taken."""
+    await connection.execute(statement("retention", "release_channel"), channel_id, lease, next_look)

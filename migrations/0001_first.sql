@@ -1,0 +1,163 @@
+-- Tidemark: the database as it is today (schema version 1).
+--
+-- Every instant and every position is a bigint: microseconds since the epoch, one axis for both.
+-- A message is cleaned when its position is below a cutoff, so every rule is a comparison.
+-- Ids are the app's own text, compared byte by byte: COLLATE "C" everywhere.
+-- On Citus, channels, messages, conversations, device_marks and clean_requests are distributed by
+-- channel and co-located; apps and keys are reference tables. So no table is unique without its channel.
+
+CREATE TABLE schema_version (
+    version integer NOT NULL,
+    CONSTRAINT schema_version_pkey PRIMARY KEY (version)
+);
+COMMENT ON TABLE schema_version IS 'One row: a process refuses to start on another version.';
+INSERT INTO schema_version (version) VALUES (1);
+
+CREATE TABLE apps (
+    app_key text COLLATE "C" NOT NULL,
+    name text NOT NULL,
+    -- AES-GCM under the master key, the app key as associated data: a copied row opens nothing
+    secret bytea NOT NULL,
+    created_at bigint NOT NULL,
+    multi_device_sync boolean NOT NULL DEFAULT true,
+    compensation_days smallint NOT NULL DEFAULT 1,
+    compensation_time_zone text NOT NULL DEFAULT 'UTC',
+    delete_compensated_on_clean boolean NOT NULL DEFAULT false,
+    missed_days smallint NOT NULL DEFAULT 7,
+    undo_seconds integer NOT NULL DEFAULT 86400,
+    clean_rate_limit integer NOT NULL DEFAULT 100,
+    max_content_bytes integer NOT NULL DEFAULT 131072,
+    signature_max_age_seconds integer NOT NULL DEFAULT 0,
+    reject_replayed_nonces boolean NOT NULL DEFAULT false,
+    -- a setting that moves floors leaves its mark here: the worker marks the channels after this id due, then clears it
+    mark_due_after bigint,
+    CONSTRAINT apps_pkey PRIMARY KEY (app_key),
+    CONSTRAINT apps_name_size CHECK (length(name) BETWEEN 1 AND 64),
+    CONSTRAINT apps_compensation_days_range CHECK (compensation_days BETWEEN 0 AND 7),
+    CONSTRAINT apps_missed_days_range CHECK (missed_days BETWEEN 1 AND 7),
+    CONSTRAINT apps_undo_seconds_range CHECK (undo_seconds BETWEEN 0 AND 2592000),
+    CONSTRAINT apps_clean_rate_limit_range CHECK (clean_rate_limit >= 0),
+    CONSTRAINT apps_max_content_bytes_range CHECK (max_content_bytes BETWEEN 1 AND 1048576),
+    CONSTRAINT apps_signature_max_age_range CHECK (signature_max_age_seconds >= 0)
+);
+COMMENT ON TABLE apps IS 'A tenant: its secret and its settings. Grants take the row FOR SHARE, what may lower a floor FOR UPDATE.';
+
+CREATE TABLE keys (
+    -- SHA-256 of a key of 256 random bits: the key itself is shown once and never stored
+    hash bytea NOT NULL,
+    kind text NOT NULL,
+    app_key text COLLATE "C",
+    name text NOT NULL,
+    created_at bigint NOT NULL,
+    CONSTRAINT keys_pkey PRIMARY KEY (hash),
+    CONSTRAINT keys_kind_known CHECK (kind IN ('admin', 'api')),
+    CONSTRAINT keys_api_has_app CHECK (kind = 'admin' OR app_key IS NOT NULL),
+    CONSTRAINT keys_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
+);
+COMMENT ON TABLE keys IS 'Admin keys (all apps) and API keys (one app), hashed.';
+
+CREATE TABLE channels (
+    -- 63 bits of SHA-256 over (app, type, key, attempt): derived, not looked up
+    id bigint NOT NULL,
+    app_key text COLLATE "C" NOT NULL,
+    -- 1 direct, 3 group, 4 open, 6 system
+    type smallint NOT NULL,
+    -- direct: the two users sorted by bytes; group and open: the id; system: account, user
+    key text[] COLLATE "C" NOT NULL,
+    last_position bigint NOT NULL DEFAULT 0,
+    -- what everybody's cleans took; the settled twins count for the floor
+    history_cutoff bigint NOT NULL DEFAULT 0,
+    settled_history_cutoff bigint NOT NULL DEFAULT 0,
+    sync_cutoff bigint NOT NULL DEFAULT 0,
+    settled_sync_cutoff bigint NOT NULL DEFAULT 0,
+    -- the grant: messages below may be deleted. Never falls
+    reclaimed_to bigint NOT NULL DEFAULT 0,
+    -- when to look at the floor again; null: not before something marks the channel due
+    next_reclaim_at bigint,
+    CONSTRAINT channels_pkey PRIMARY KEY (id),
+    CONSTRAINT channels_type_known CHECK (type IN (1, 3, 4, 6)),
+    CONSTRAINT channels_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE channels IS
+    'Where messages go. Every append updates last_position, so no index holds it: those updates stay HOT in the spare 30 percent.';
+CREATE INDEX channels_due ON channels (next_reclaim_at) WHERE next_reclaim_at IS NOT NULL;
+CREATE INDEX channels_by_app ON channels (app_key, id);
+
+CREATE TABLE messages (
+    channel_id bigint NOT NULL,
+    position bigint NOT NULL,
+    -- bits: 1 stored for history, 2 echoed to the sender, 4 recalled, 8 silent (neither missed nor compensated)
+    flags smallint NOT NULL,
+    sender text COLLATE "C" NOT NULL,
+    type text COLLATE "C" NOT NULL,
+    content text COLLATE "C" NOT NULL,
+    -- null: every participant
+    recipients text[] COLLATE "C",
+    CONSTRAINT messages_pkey PRIMARY KEY (channel_id, position)
+) PARTITION BY RANGE (position);
+COMMENT ON TABLE messages IS
+    'One row a message, a partition a month (UTC). Its only DELETE takes what is below channels.reclaimed_to.';
+
+CREATE TABLE conversations (
+    channel_id bigint NOT NULL,
+    user_id text COLLATE "C" NOT NULL,
+    app_key text COLLATE "C" NOT NULL,
+    -- read from here on
+    join_position bigint NOT NULL DEFAULT 0,
+    -- null: a participant
+    left_position bigint,
+    history_cutoff bigint NOT NULL DEFAULT 0,
+    settled_history_cutoff bigint NOT NULL DEFAULT 0,
+    sync_cutoff bigint NOT NULL DEFAULT 0,
+    settled_sync_cutoff bigint NOT NULL DEFAULT 0,
+    -- everything up to and including it has been received by a device of the user
+    delivered_position bigint NOT NULL DEFAULT 0,
+    CONSTRAINT conversations_pkey PRIMARY KEY (channel_id, user_id)
+) WITH (fillfactor = 80);
+COMMENT ON TABLE conversations IS 'One user''s view of one channel. Made by the first message or by joining, never by a clean.';
+CREATE INDEX conversations_by_user ON conversations (app_key, user_id, channel_id);
+
+CREATE TABLE device_marks (
+    channel_id bigint NOT NULL,
+    user_id text COLLATE "C" NOT NULL,
+    device_id text COLLATE "C" NOT NULL,
+    -- everything up to and including it has been received by this device
+    position bigint NOT NULL DEFAULT 0,
+    -- the effective history cutoff that this device knows of
+    told_cutoff bigint NOT NULL DEFAULT 0,
+    CONSTRAINT device_marks_pkey PRIMARY KEY (channel_id, user_id, device_id)
+) WITH (fillfactor = 80);
+COMMENT ON TABLE device_marks IS 'What one device of a user has of one channel. No row: it has nothing.';
+
+CREATE TABLE clean_requests (
+    channel_id bigint NOT NULL,
+    id uuid NOT NULL,
+    app_key text COLLATE "C" NOT NULL,
+    -- the channel need not exist: its type and key are kept for the record
+    channel_type smallint NOT NULL,
+    channel_key text[] COLLATE "C" NOT NULL,
+    -- empty: everyone (no user's id is)
+    user_id text COLLATE "C" NOT NULL,
+    -- who asked, where that is somebody else than user_id
+    operator text COLLATE "C",
+    -- min(sentAt * 1000, last_position + 1), fixed at acceptance
+    cutoff bigint NOT NULL,
+    -- the flag: raises the sync cutoff too
+    delete_compensated boolean NOT NULL,
+    delete_compensated_from text NOT NULL,
+    reason text,
+    source text NOT NULL,
+    state text NOT NULL DEFAULT 'accepted',
+    accepted_at bigint NOT NULL,
+    undo_until bigint NOT NULL,
+    applied_at bigint,
+    settled_at bigint,
+    CONSTRAINT clean_requests_pkey PRIMARY KEY (channel_id, id),
+    CONSTRAINT clean_requests_state_known CHECK (state IN ('accepted', 'applied', 'settled')),
+    CONSTRAINT clean_requests_flag_from_known CHECK (delete_compensated_from IN ('request', 'app')),
+    CONSTRAINT clean_requests_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
+);
+COMMENT ON TABLE clean_requests IS 'The journal: Redis says only which pairs have work, these rows decide.';
+-- rules look here for what is in force and not yet applied; the worker, for what Redis forgot
+CREATE INDEX clean_requests_unapplied ON clean_requests (channel_id, user_id) WHERE state = 'accepted';
+CREATE INDEX clean_requests_unsettled ON clean_requests (undo_until) WHERE state = 'applied';
