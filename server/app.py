@@ -1,0 +1,50 @@
+"""The composition root of the API process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import uvloop
+from aiohttp import web
+
+from history.clock import Clock
+from history.config import Settings
+from history.logs import configure_logs
+from server.calls import SERVICES
+from server.middleware import answer_errors, endpoint
+from server.openapi import document
+from server.routes import ROUTES
+from server.services import open_services
+
+MOST_BODY_BYTES = 8 * 1024 * 1024
+"""No request may be larger: content of 1 MiB, the most that a setting allows, with every character escaped."""
+
+
+def build_app(settings: Settings, *, clock: Clock | None = None) -> web.Application:
+    """The application, its services opened when it starts; a test hands in its own clock."""
+    app = web.Application(middlewares=[answer_errors], client_max_size=MOST_BODY_BYTES)
+
+    async def services(app: web.Application) -> AsyncIterator[None]:
+        async with open_services(settings, clock) as opened:
+            app[SERVICES] = opened
+            yield
+
+    app.cleanup_ctx.append(services)
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, endpoint(route))
+    app.router.add_get("/openapi.json", document(ROUTES))
+    return app
+
+
+def serve(settings: Settings) -> None:
+    """Run the API until SIGTERM or SIGINT; requests that are under way are finished."""
+    configure_logs()
+    web.run_app(
+        build_app(settings),
+        host=settings.host,
+        port=settings.port,
+        print=None,
+        access_log=None,
+        shutdown_timeout=10,
+        loop=uvloop.new_event_loop(),
+    )

@@ -1,0 +1,117 @@
+"""Around every request: who calls, the body's form, the request id, and errors as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+from aiohttp import web
+from msgspec import Struct
+
+from history.errors import RateLimited, TidemarkError, Unavailable
+from server import wire
+from server.auth import check_admin, signed_app
+from server.calls import SERVICES, Call, Caller, Reply, Route
+from server.errors import INTERNAL, BodyTooLarge, NoSuchPath, NotJson, WrongMethod, answer
+
+log = structlog.get_logger()
+
+Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
+REQUEST_ID = "X-Request-ID"
+_LONGEST_REQUEST_ID = 36
+_JSON = "application/json; charset=utf-8"
+_encoder = msgspec.json.Encoder()
+
+
+class Success(Struct):
+    """A success of the server API without a result."""
+
+    code: int = 0
+
+
+class Result(Struct, kw_only=True):
+    """A success of the server API."""
+
+    code: int = 0
+    result: Struct
+
+
+def endpoint(route: Route) -> Endpoint:
+    """The aiohttp handler of a route: authenticate, parse, call, render."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        services = request.app[SERVICES]
+        app = None
+        if route.caller is Caller.APP:
+            app = await signed_app(request.headers, services.apps, services.limits, now=services.clock.now())
+        elif route.caller is Caller.ADMIN:
+            await check_admin(request.headers, services.apps)
+        body = await _body(request, route.body) if route.body is not None else None
+        call = Call(services=services, app=app, body=body, path=request.match_info)
+        return _render(await route.handler(call), enveloped=route.enveloped)
+
+    return handle
+
+
+async def _body(request: web.Request, type_: type[Struct]) -> Struct:
+    if "Content-Type" in request.headers and request.content_type != "application/json":
+        raise NotJson("Send the body as JSON, with Content-Type: application/json.")
+    try:
+        raw = await request.read()
+    except web.HTTPRequestEntityTooLarge as exc:
+        raise BodyTooLarge("The body is too large; send less in one request.") from exc
+    return wire.decode(raw, type_)
+
+
+def _render(reply: Reply, *, enveloped: bool) -> web.Response:
+    value: Struct | None = reply.result
+    if enveloped:
+        value = Success() if value is None else Result(result=value)
+    return web.Response(
+        body=_encoder.encode(value), status=reply.status, headers={"Content-Type": _JSON, **reply.headers}
+    )
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Endpoint) -> web.StreamResponse:
+    """Every error as {"code","errorMessage"} in the status of its class; the request id goes back as it came."""
+    request_id = request.headers.get(REQUEST_ID, "")[:_LONGEST_REQUEST_ID]
+    try:
+        response = await handler(request)
+    except web.HTTPNotFound:
+        response = _fault(NoSuchPath("There is nothing at this path; /openapi.json lists what there is."))
+    except web.HTTPMethodNotAllowed as exc:
+        response = _fault(WrongMethod(f"This path takes {', '.join(sorted(exc.allowed_methods))}."))
+        response.headers["Allow"] = ", ".join(sorted(exc.allowed_methods))
+    except TidemarkError as exc:
+        response = _fault(exc)
+        if response.status >= INTERNAL.status:
+            log.warning(
+                "A request was refused.", path=request.path, error=type(exc).__name__, request_id=request_id
+            )
+    except web.HTTPException:
+        raise
+    except Exception:
+        # what went wrong stands in the log, never in the answer
+        log.exception("A request failed.", path=request.path, request_id=request_id)
+        response = _json(
+            wire.Fault(INTERNAL.code, "Something went wrong here; try again later."), INTERNAL.status
+        )
+    if request_id:
+        response.headers[REQUEST_ID] = request_id
+    return response
+
+
+def _fault(error: TidemarkError) -> web.Response:
+    row = answer(error)
+    response = _json(wire.Fault(row.code, str(error)), row.status)
+    if isinstance(error, RateLimited):
+        response.headers["Retry-After"] = str(error.retry_after)
+    elif isinstance(error, Unavailable):
+        response.headers["Retry-After"] = "1"
+    return response
+
+
+def _json(value: Struct, status: int) -> web.Response:
+    return web.Response(body=_encoder.encode(value), status=status, headers={"Content-Type": _JSON})

@@ -1,0 +1,120 @@
+"""/openapi.json: the route table as OpenAPI 3.1, generated from the types that parse the requests."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from server import wire
+from server.calls import Caller, Route
+
+_SCHEMA = "#/components/schemas/{name}"
+_SIGNATURE = {
+    "AppKey": ("App-Key", "The app key. Each of the four headers may be sent with the prefix RC-."),
+    "Nonce": ("Nonce", "Any text of up to 128 characters."),
+    "Timestamp": ("Timestamp", "The Unix time in seconds or milliseconds."),
+    "Signature": ("Signature", "hex SHA1(AppSecret + Nonce + Timestamp)."),
+}
+_SECURITY: dict[Caller, list[dict[str, list[str]]]] = {
+    Caller.APP: [{name: [] for name in _SIGNATURE}],
+    Caller.ADMIN: [{"AdminKey": []}],
+    Caller.ANYONE: [],
+}
+_FAULTS = {
+    Caller.APP: ("400", "401", "429", "503"),
+    Caller.ADMIN: ("400", "401", "404", "503"),
+    Caller.ANYONE: ("503",),
+}
+_REASONS = {
+    "400": "A field is missing, wrong or too long; the sentence names it. Nothing was changed.",
+    "401": "The signature or the key does not match.",
+    "404": "There is no such thing.",
+    "429": "Too many requests in this second; see Retry-After.",
+    "503": "Nothing was decided; try again after Retry-After seconds.",
+}
+
+
+def describe(routes: Sequence[Route]) -> dict[str, Any]:
+    """The document as plain data."""
+    types = {type_ for route in routes for type_ in (route.body, route.result) if type_ is not None}
+    ordered = sorted(types | {wire.Fault}, key=lambda type_: type_.__name__)
+    _, schemas = msgspec.json.schema_components(ordered, ref_template=_SCHEMA)
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tidemark",
+            "version": "1",
+            "description": "A self-hosted chat message store with a history-retention service.",
+        },
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": _schemes()},
+    }
+
+
+def document(routes: Sequence[Route]) -> Callable[[web.Request], Coroutine[Any, Any, web.StreamResponse]]:
+    """The handler that answers it."""
+    body = msgspec.json.encode(describe(routes))
+
+    async def handle(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=body, content_type="application/json", charset="utf-8")
+
+    return handle
+
+
+def _schemes() -> dict[str, Any]:
+    signed = {
+        name: {"type": "apiKey", "in": "header", "name": header, "description": text}
+        for name, (header, text) in _SIGNATURE.items()
+    }
+    return {**signed, "AdminKey": {"type": "http", "scheme": "bearer"}}
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": f"{route.method.lower()}{re.sub(r'[^A-Za-z0-9]+', '_', route.path)}",
+        "summary": route.summary,
+        "description": inspect.getdoc(route.handler) or route.summary,
+        "security": _SECURITY[route.caller],
+        "responses": {
+            "200": {"description": "Done.", "content": _json(_answer(route))},
+            **{
+                status: {"description": _REASONS[status], "content": _json(_reference(wire.Fault))}
+                for status in _FAULTS[route.caller]
+            },
+        },
+    }
+    if route.body is not None:
+        operation["requestBody"] = {"required": True, "content": _json(_reference(route.body))}
+    names = re.findall(r"{(\w+)}", route.path)
+    if names:
+        operation["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+        ]
+    return operation
+
+
+def _answer(route: Route) -> dict[str, Any]:
+    result = _reference(route.result) if route.result is not None else None
+    if not route.enveloped:
+        return result or {"type": "object"}
+    properties: dict[str, Any] = {"code": {"type": "integer", "const": 0}}
+    if result is not None:
+        properties["result"] = result
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _reference(type_: type[Struct]) -> dict[str, str]:
+    return {"$ref": _SCHEMA.format(name=type_.__name__)}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}

@@ -1,0 +1,63 @@
+"""The composition root's product: everything that a request may call, wired once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from history import migrate
+from history.apps.service import Apps
+from history.channels.service import Channels
+from history.clock import Clock, DatabaseClock
+from history.config import Settings
+from history.database import Database, open_database
+from history.delivery.service import Delivery
+from history.messages.service import Messages
+from history.retention.service import Cleans
+from server.limits import Limits
+from server.queue import Breaker, Queue, open_redis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What handlers call."""
+
+    apps: Apps
+    messages: Messages
+    delivery: Delivery
+    cleans: Cleans
+    queue: Queue
+    limits: Limits
+    clock: Clock
+    database: Database
+    redis: Redis
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Services]:
+    """Open the database and Redis and wire all services; a test hands in its own clock.
+
+    Redis need not be there. The database must, in this code's schema version.
+    """
+    async with open_database(settings.database_url) as database, open_redis(settings.redis_url) as redis:
+        await migrate.check(database)
+        if clock is None:
+            clock = DatabaseClock()
+            await database.synchronize(clock)
+        apps = Apps(database, clock, master_key=settings.master_key)
+        channels = Channels(database)
+        breaker = Breaker()
+        yield Services(
+            apps=apps,
+            messages=Messages(database, channels, clock),
+            delivery=Delivery(database, apps, channels, clock),
+            cleans=Cleans(database, channels, clock),
+            queue=Queue(redis, breaker),
+            limits=Limits(redis, breaker),
+            clock=clock,
+            database=database,
+            redis=redis,
+        )

@@ -1,0 +1,1 @@
+"""EDGE: jobs in, reports out (arq). It calls services, never stores, and never the server."""

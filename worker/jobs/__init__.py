@@ -1,0 +1,1 @@
+"""One module a job: take what is due, call one service, report."""

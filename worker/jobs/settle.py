@@ -1,0 +1,27 @@
+"""Settle cleans whose undo window is over, and delete what nobody may still be given."""
+
+from __future__ import annotations
+
+from history.clock import Clock
+from history.retention.model import ReclaimReport
+from history.retention.reclaim import Reclaim
+from history.retention.service import Cleans
+
+
+async def settle_due(cleans: Cleans, clock: Clock) -> int:
+    """Settle all that is due now; how many requests."""
+    settled = 0
+    while count := await cleans.settle(now=clock.now()):
+        settled += count
+    return settled
+
+
+async def reclaim_due(reclaim: Reclaim, clock: Clock) -> list[ReclaimReport]:
+    """Mark what settings moved, then visit all channels that are due now."""
+    now = clock.now()
+    while await reclaim.mark_moved(now=now):
+        pass
+    reports: list[ReclaimReport] = []
+    while visited := await reclaim.visit_due(now=now):
+        reports += visited
+    return reports

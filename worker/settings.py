@@ -1,0 +1,181 @@
+"""The composition root of the worker process: what is opened, which jobs there are, and when they run by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import structlog
+import uvloop
+from arq import Worker, cron, func
+from arq.connections import RedisSettings
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from history import migrate
+from history.channels.service import Channels
+from history.clock import Clock, DatabaseClock
+from history.config import Settings
+from history.database import Database, open_database
+from history.errors import Unavailable
+from history.logs import configure_logs
+from history.messages.service import Messages
+from history.retention.model import WAITING_PAIRS
+from history.retention.reclaim import Reclaim
+from history.retention.service import Cleans
+from worker.jobs import apply, settle
+
+log = structlog.get_logger()
+
+JOB_SECONDS = 300
+_AGAIN_AFTER_SECONDS = 1.0
+_EVERY_SECOND = set(range(60))
+_EVERY_FIVE_SECONDS = set(range(0, 60, 5))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What jobs call."""
+
+    cleans: Cleans
+    reclaim: Reclaim
+    messages: Messages
+    clock: Clock
+    database: Database
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Services]:
+    """Open the database and wire the services; a test hands in its own clock."""
+    async with open_database(settings.database_url) as database:
+        await migrate.check(database)
+        if clock is None:
+            clock = DatabaseClock()
+            await database.synchronize(clock)
+        channels = Channels(database)
+        yield Services(
+            cleans=Cleans(database, channels, clock),
+            reclaim=Reclaim(database, clock),
+            messages=Messages(database, channels, clock),
+            clock=clock,
+            database=database,
+        )
+
+
+async def apply_cleans(ctx: dict[str, Any]) -> None:
+    """Apply what waits in Redis, and look once more before ending: a clean that came meanwhile queued no job."""
+    services: Services = ctx["services"]
+    redis: Redis = ctx["redis"]
+    while True:
+        report, strangers = await apply.apply_waiting(redis, services.cleans, now=services.clock.now())
+        for pair in report.forged:
+            log.warning("A score above every cutoff of its pair was refused.", channel=pair.channel_id)
+        if strangers:
+            log.warning("Members that are no pairs were taken out of Redis.", count=len(strangers))
+        if report.applied:
+            log.info("Cleans were applied.", count=report.applied)
+        if not await redis.exists(WAITING_PAIRS):
+            break
+    await settle_cleans(ctx)
+
+
+async def apply_forgotten(ctx: dict[str, Any]) -> None:
+    """Apply what the journal has and Redis lost."""
+    services: Services = ctx["services"]
+    if count := await apply.apply_forgotten(services.cleans, services.clock):
+        log.info("Cleans that Redis had lost were applied.", count=count)
+
+
+async def settle_cleans(ctx: dict[str, Any]) -> None:
+    """Settle what is due, then reclaim."""
+    services: Services = ctx["services"]
+    if count := await settle.settle_due(services.cleans, services.clock):
+        log.info("Cleans were settled.", count=count)
+    reports = await settle.reclaim_due(services.reclaim, services.clock)
+    if deleted := sum(report.deleted for report in reports):
+        log.info(
+            "Messages that nobody may still be given were deleted.", count=deleted, channels=len(reports)
+        )
+
+
+async def keep_house(ctx: dict[str, Any]) -> None:
+    """A fresh reading of the clock, and the next months' partitions."""
+    services: Services = ctx["services"]
+    if isinstance(services.clock, DatabaseClock):
+        await services.database.synchronize(services.clock)
+    await services.messages.make_months(now=services.clock.now())
+
+
+JOBS = (apply_cleans, apply_forgotten, settle_cleans, keep_house)
+
+
+def build_worker(settings: Settings, services: Services, *, burst: bool = False) -> Worker:
+    """An arq worker over these services. Nothing is kept: a kept result would block its job's id."""
+    return Worker(
+        functions=[func(job, keep_result=0, max_tries=1) for job in JOBS],
+        cron_jobs=[
+            cron(
+                apply_forgotten,
+                second=_EVERY_FIVE_SECONDS,
+                job_id="apply_forgotten",
+                keep_result=0,
+                max_tries=1,
+            ),
+            cron(settle_cleans, second=_EVERY_SECOND, job_id="settle_cleans", keep_result=0, max_tries=1),
+            cron(keep_house, second=0, job_id="keep_house", run_at_startup=True, keep_result=0, max_tries=1),
+        ],
+        redis_settings=RedisSettings.from_dsn(settings.redis_url),
+        ctx={"services": services},
+        burst=burst,
+        poll_delay=0 if burst else 0.2,
+        job_timeout=JOB_SECONDS,
+        handle_signals=False,
+        job_serializer=msgspec.msgpack.encode,
+        job_deserializer=msgspec.msgpack.decode,
+        log_results=False,
+    )
+
+
+def run(settings: Settings) -> None:
+    """Run the worker until SIGTERM or SIGINT; while Redis is away, wait for it."""
+    configure_logs()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(settings))
+
+
+async def _run(settings: Settings) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    async with open_services(settings) as services:
+        log.info("The worker is ready.")
+        while not stopped.is_set():
+            await _work_until(stopped, build_worker(settings, services))
+
+
+async def _work_until(stopped: asyncio.Event, worker: Worker) -> None:
+    """Let one arq worker run until it fails or all is to stop."""
+    working = asyncio.create_task(worker.async_run())
+    stopping = asyncio.create_task(stopped.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        working.cancel()
+        stopping.cancel()
+        try:
+            await working
+        except asyncio.CancelledError:
+            pass
+        except (RedisError, OSError, TimeoutError, Unavailable) as exc:
+            log.warning(
+                "The queue does not answer; the worker tries again in a second.", error=type(exc).__name__
+            )
+            await asyncio.sleep(_AGAIN_AFTER_SECONDS)
+        finally:
+            await worker.close()
