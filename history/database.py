@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TypeAlias, TypeVar
 
 import asyncpg
 
-from history.clock import DatabaseClock
+from history.clock import Clock, DatabaseClock
 from history.errors import DatabaseUnavailable, OutcomeUnknown
 
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -36,6 +36,8 @@ _LOST = (
     asyncpg.LockNotAvailableError,
     TimeoutError,
 )
+_READ_CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+_READ_CLOCK_EVERY = 60.0
 _ASK_AGAIN_AFTER = (0.05, 0.2, 0.5, 1.0)
 """Seconds between questions after a lost commit: the server may still be at it, or starting again."""
 
@@ -113,14 +115,28 @@ class Database:
         async with self.reading() as connection:
             await connection.execute("SELECT 1")
 
-    async def synchronize(self, clock: DatabaseClock) -> None:
-        """Give a process's clock its first reading, or a fresh one."""
+    async def synchronize(self, clock: Clock) -> None:
+        """Give a clock a fresh reading."""
         async with self.reading() as connection:
             asked_at = clock.mark()
-            clock.observe(await connection.fetchval(READ_CLOCK), asked_at)
+            clock.observe(await connection.fetchval(_READ_CLOCK), asked_at)
 
+    @asynccontextmanager
+    async def clock(self) -> AsyncIterator[Clock]:
+        """This database's time, read again every minute: the monotonic clock stands still while a machine sleeps."""
+        clock = DatabaseClock()
+        await self.synchronize(clock)
+        reading = asyncio.create_task(self._keep(clock))
+        try:
+            yield clock
+        finally:
+            reading.cancel()
 
-READ_CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+    async def _keep(self, clock: Clock) -> None:
+        while True:
+            await asyncio.sleep(_READ_CLOCK_EVERY)
+            with suppress(DatabaseUnavailable):
+                await self.synchronize(clock)
 
 
 async def _commit(transaction: asyncpg.transaction.Transaction) -> None:

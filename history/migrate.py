@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from history.channels.service import Channels
-from history.clock import DatabaseClock
 from history.database import Database, open_database
 from history.errors import SchemaMismatch
 from history.messages.service import Messages
@@ -45,9 +44,8 @@ async def migrate(database_url: str) -> int:
                     await connection.execute("UPDATE schema_version SET version = $1", version + 1)
                     continue
             break
-        clock = DatabaseClock()
-        await database.synchronize(clock)
-        await Messages(database, Channels(database), clock).make_months(now=clock.now())
+        async with database.clock() as clock:
+            await Messages(database, Channels(database), clock).make_months(now=clock.now())
     return newest
 
 

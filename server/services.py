@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from history import migrate
 from history.apps.service import Apps
 from history.channels.service import Channels
-from history.clock import Clock, DatabaseClock
+from history.clock import Clock
 from history.config import Settings
 from history.database import Database, open_database
 from history.delivery.service import Delivery
@@ -42,11 +42,12 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
 
     Redis need not be there. The database must, in this code's schema version.
     """
-    async with open_database(settings.database_url) as database, open_redis(settings.redis_url) as redis:
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings.database_url))
+        redis = await stack.enter_async_context(open_redis(settings.redis_url))
         await migrate.check(database)
         if clock is None:
-            clock = DatabaseClock()
-            await database.synchronize(clock)
+            clock = await stack.enter_async_context(database.clock())
         apps = Apps(database, clock, master_key=settings.master_key)
         channels = Channels(database)
         breaker = Breaker()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,9 @@ from redis.exceptions import RedisError
 
 from history import migrate
 from history.channels.service import Channels
-from history.clock import Clock, DatabaseClock
+from history.clock import Clock
 from history.config import Settings
-from history.database import Database, open_database
-from history.errors import Unavailable
+from history.database import open_database
 from history.logs import configure_logs
 from history.messages.service import Messages
 from history.retention.model import WAITING_PAIRS
@@ -32,7 +31,9 @@ from worker.jobs import apply, settle
 
 log = structlog.get_logger()
 
-JOB_SECONDS = 300
+JOB_SECONDS = 60
+"""A job is cancelled after that long, which costs its open transaction. arq keeps a dead worker's job for as long."""
+_AWAY = (RedisError, OSError, TimeoutError)
 _AGAIN_AFTER_SECONDS = 1.0
 _EVERY_SECOND = set(range(60))
 _EVERY_FIVE_SECONDS = set(range(0, 60, 5))
@@ -46,24 +47,22 @@ class Services:
     reclaim: Reclaim
     messages: Messages
     clock: Clock
-    database: Database
 
 
 @asynccontextmanager
 async def open_services(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Services]:
     """Open the database and wire the services; a test hands in its own clock."""
-    async with open_database(settings.database_url) as database:
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings.database_url))
         await migrate.check(database)
         if clock is None:
-            clock = DatabaseClock()
-            await database.synchronize(clock)
+            clock = await stack.enter_async_context(database.clock())
         channels = Channels(database)
         yield Services(
             cleans=Cleans(database, channels, clock),
             reclaim=Reclaim(database, clock),
             messages=Messages(database, channels, clock),
             clock=clock,
-            database=database,
         )
 
 
@@ -81,7 +80,6 @@ async def apply_cleans(ctx: dict[str, Any]) -> None:
             log.info("Cleans were applied.", count=report.applied)
         if not await redis.exists(WAITING_PAIRS):
             break
-    await settle_cleans(ctx)
 
 
 async def apply_forgotten(ctx: dict[str, Any]) -> None:
@@ -103,15 +101,13 @@ async def settle_cleans(ctx: dict[str, Any]) -> None:
         )
 
 
-async def keep_house(ctx: dict[str, Any]) -> None:
-    """A fresh reading of the clock, and the next months' partitions."""
+async def make_months(ctx: dict[str, Any]) -> None:
+    """Have the next months' partitions ready."""
     services: Services = ctx["services"]
-    if isinstance(services.clock, DatabaseClock):
-        await services.database.synchronize(services.clock)
     await services.messages.make_months(now=services.clock.now())
 
 
-JOBS = (apply_cleans, apply_forgotten, settle_cleans, keep_house)
+JOBS = (apply_cleans, apply_forgotten, settle_cleans, make_months)
 
 
 def build_worker(settings: Settings, services: Services, *, burst: bool = False) -> Worker:
@@ -127,7 +123,9 @@ def build_worker(settings: Settings, services: Services, *, burst: bool = False)
                 max_tries=1,
             ),
             cron(settle_cleans, second=_EVERY_SECOND, job_id="settle_cleans", keep_result=0, max_tries=1),
-            cron(keep_house, second=0, job_id="keep_house", run_at_startup=True, keep_result=0, max_tries=1),
+            cron(
+                make_months, second=0, job_id="make_months", run_at_startup=True, keep_result=0, max_tries=1
+            ),
         ],
         redis_settings=RedisSettings.from_dsn(settings.redis_url),
         ctx={"services": services},
@@ -163,19 +161,16 @@ async def _work_until(stopped: asyncio.Event, worker: Worker) -> None:
     """Let one arq worker run until it fails or all is to stop."""
     working = asyncio.create_task(worker.async_run())
     stopping = asyncio.create_task(stopped.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    working.cancel()
     try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        working.cancel()
-        stopping.cancel()
-        try:
-            await working
-        except asyncio.CancelledError:
-            pass
-        except (RedisError, OSError, TimeoutError, Unavailable) as exc:
-            log.warning(
-                "The queue does not answer; the worker tries again in a second.", error=type(exc).__name__
-            )
-            await asyncio.sleep(_AGAIN_AFTER_SECONDS)
-        finally:
-            await worker.close()
+        await working
+    except asyncio.CancelledError:
+        pass
+    except _AWAY as exc:
+        log.warning("Redis does not answer; the worker tries again in a second.", error=type(exc).__name__)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopped.wait(), _AGAIN_AFTER_SECONDS)
+    with suppress(asyncio.CancelledError, *_AWAY):
+        await worker.close()

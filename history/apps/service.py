@@ -22,7 +22,7 @@ from history.apps.model import (
     unseal,
 )
 from history.axis import SECOND
-from history.clock import Clock, DatabaseClock
+from history.clock import Clock
 from history.config import Settings
 from history.database import Database, open_database
 from history.errors import BadKey, InvalidInput, NotFound, UnknownApp
@@ -139,7 +139,8 @@ class Apps:
 @asynccontextmanager
 async def open_apps(settings: Settings) -> AsyncIterator[Apps]:
     """Apps for a command that does one thing and ends."""
-    clock = DatabaseClock()
-    async with open_database(settings.database_url, readers=1, writers=1) as database:
-        await database.synchronize(clock)
+    async with (
+        open_database(settings.database_url, readers=1, writers=1) as database,
+        database.clock() as clock,
+    ):
         yield Apps(database, clock, master_key=settings.master_key)

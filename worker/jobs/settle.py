@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from history.axis import SECOND
 from history.clock import Clock
 from history.retention.model import ReclaimReport
 from history.retention.reclaim import Reclaim
 from history.retention.service import Cleans
+
+_LONGEST = 20 * SECOND
 
 
 async def settle_due(cleans: Cleans, clock: Clock) -> int:
@@ -17,11 +20,11 @@ async def settle_due(cleans: Cleans, clock: Clock) -> int:
 
 
 async def reclaim_due(reclaim: Reclaim, clock: Clock) -> list[ReclaimReport]:
-    """Mark what settings moved, then visit all channels that are due now."""
+    """Mark what settings moved, then visit channels that are due, for a while: the next job goes on."""
     now = clock.now()
     while await reclaim.mark_moved(now=now):
         pass
     reports: list[ReclaimReport] = []
-    while visited := await reclaim.visit_due(now=now):
+    while clock.now() < now + _LONGEST and (visited := await reclaim.visit_due(now=clock.now())):
         reports += visited
     return reports
