@@ -15,7 +15,7 @@ from typing import TypeAlias, TypeVar
 import asyncpg
 
 from history.clock import Clock, DatabaseClock
-from history.errors import DatabaseUnavailable, OutcomeUnknown
+from history.errors import ConfigurationError, DatabaseUnavailable, OutcomeUnknown
 
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Row: TypeAlias = asyncpg.Record
@@ -50,6 +50,14 @@ def _unavailable() -> Iterator[None]:
         if isinstance(exc, ValueError):  # asyncpg's word for an argument that does not fit: a fault of ours
             raise
         raise DatabaseUnavailable("The database does not answer; try again in a few seconds.") from exc
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    try:
+        yield
+    except (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError) as exc:
+        raise ConfigurationError(f"PostgreSQL refuses TIDEMARK_DATABASE_URL: {exc}.") from exc
 
 
 class Database:
@@ -150,12 +158,10 @@ async def _commit(transaction: asyncpg.transaction.Transaction) -> None:
 async def open_database(
     url: str, *, readers: int = READERS, writers: int = WRITERS
 ) -> AsyncIterator[Database]:
-    """Open both pools; DatabaseUnavailable where nobody answers."""
+    """Open both pools; DatabaseUnavailable where nobody answers, ConfigurationError where we are refused."""
     common = {"application_name": "tidemark", "timezone": "UTC", "jit": "off"}
-    with _unavailable():
-        read = await asyncpg.create_pool(
-            url, min_size=1, max_size=readers, server_settings=common, timeout=10
-        )
+    with _unavailable(), _refused():
+        read = await asyncpg.create_pool(url, min_size=1, max_size=readers, server_settings=common, timeout=10)
         try:
             write = await asyncpg.create_pool(
                 url, min_size=1, max_size=writers, server_settings=common | _WRITER, timeout=10

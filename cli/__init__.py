@@ -1,0 +1,1 @@
+"""The command `tidemark`: starts all of it, or one part, and keeps the apps."""

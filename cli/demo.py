@@ -1,0 +1,106 @@
+"""Two commands to try a running `up` with: they sign and send a request as any client of the v4 API would."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import shlex
+import sys
+import time
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from cli import demo_file
+from cli.demo_file import Demo
+from cli.errors import Refused, reason
+from cli.folder import DataFolder
+
+DEFAULT_DATA = Path(".tidemark")
+_data = click.option(
+    "--data", type=click.Path(path_type=Path), default=DEFAULT_DATA, help="The data folder of `up`."
+)
+
+
+@click.group()
+def demo() -> None:
+    """Try the demo app of a running `tidemark up`."""
+
+
+@demo.command()
+@click.option("--from", "sender", default="alice", show_default=True, help="Who sends.")
+@click.option("--to", "recipient", default="bob", show_default=True, help="Who receives.")
+@click.argument("text", default="Hello")
+@_data
+def send(sender: str, recipient: str, text: str, data: Path) -> None:
+    """Send TEXT as a direct message."""
+    content = json.dumps({"content": text}, ensure_ascii=False)
+    body = {"fromUserId": sender, "toUserIds": [recipient], "messageType": "RC:TxtMsg", "content": content}
+    _post(data, "/v4/direct-channel/message/send", body)
+
+
+@demo.command()
+@click.option("--user", default="bob", show_default=True, help="Whose history.")
+@click.option("--with", "other", default="alice", show_default=True, help="The other user of the channel.")
+@_data
+def clean(user: str, other: str, data: Path) -> None:
+    """Clean a user's history of one direct channel."""
+    body = {"channelType": 1, "fromUserId": user, "channelId": other}
+    _post(data, "/v4/channel/message/history/clean", body)
+
+
+def commands(data: Path) -> list[str]:
+    """The two commands, ready to paste: the program by its path, the folder unless it is the default."""
+    program = Path(sys.executable).with_name("tidemark")
+    words = [_short(program)] if program.exists() else [sys.executable, "-m", "cli"]
+    folder = [] if data == DEFAULT_DATA else ["--data", str(data)]
+    tries = (
+        ["demo", "send", "--from", "alice", "--to", "bob", "Hello"],
+        ["demo", "clean", "--user", "bob", "--with", "alice"],
+    )
+    return [shlex.join([*words, *words_of_try, *folder]) for words_of_try in tries]
+
+
+def _short(program: Path) -> str:
+    return str(program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program)
+
+
+def _post(data: Path, path: str, body: dict[str, Any]) -> None:
+    found = demo_file.read(DataFolder(data))
+    if found is None:
+        raise Refused(f"There is no {data / 'demo.json'}: start `tidemark up` first, or say --data.")
+    click.echo(f"POST {found.base_url}{path}\n{json.dumps(body, ensure_ascii=False)}")
+    status, answer = _answer(found, path, body)
+    click.echo(f"{status} {answer}")
+    if status != 200:
+        raise SystemExit(1)
+
+
+def _answer(found: Demo, path: str, body: dict[str, Any]) -> tuple[int, str]:
+    address = urlsplit(found.base_url)
+    connection = HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=10)
+    headers = {"Content-Type": "application/json", **_signed(found)}
+    try:
+        connection.request("POST", path, json.dumps(body), headers)
+        response = connection.getresponse()
+        return response.status, response.read().decode("utf-8", "replace")
+    except OSError as error:
+        raise Refused(
+            f"Nothing answers at {found.base_url} ({reason(error)}): is `tidemark up` running?"
+        ) from error
+    except HTTPException as error:
+        raise Refused(f"What answers at {found.base_url} is not tidemark.") from error
+    finally:
+        connection.close()
+
+
+def _signed(found: Demo) -> dict[str, str]:
+    """The signature of the v4 API: hex SHA-1 over secret, nonce and milliseconds (SHA-1 is its choice, not ours)."""
+    # This is a client, so it tells its own machine's time; the server's clock is history.clock.
+    nonce, timestamp = secrets.token_hex(8), str(time.clock_gettime_ns(time.CLOCK_REALTIME) // 1_000_000)
+    signature = hashlib.sha1(f"{found.app_secret}{nonce}{timestamp}".encode()).hexdigest()  # noqa: S324
+    return {"App-Key": found.app_key, "Nonce": nonce, "Timestamp": timestamp, "Signature": signature}

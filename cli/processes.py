@@ -1,0 +1,124 @@
+"""Programs that run as children: started in sessions of their own, watched, stopped for certain."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from cli.account import Account
+from cli.errors import Refused, reason
+
+# Tells whose child a process is, also after `up` itself is gone: its value is the data folder.
+MARK = "TIDEMARK_UP_DATA"
+TICK = 0.02
+
+Checkpoint = Callable[[], None]
+Escalation = Sequence[tuple[signal.Signals, float]]
+POLITE: Escalation = ((signal.SIGTERM, 20.0), (signal.SIGKILL, 5.0))
+
+
+def no_checkpoint() -> None:
+    """For callers that nobody interrupts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What to start. `escalation`: the signals that stop it, each with the seconds it is given."""
+
+    name: str
+    argv: Sequence[str | Path]
+    log: Path
+    folder: Path
+    mark: str = ""
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    account: Account | None = None
+    escalation: Escalation = POLITE
+
+
+class Child:
+    """A started program. It leads a session and group of its own, so a Ctrl-C in the terminal does not reach it."""
+
+    def __init__(self, program: Program, popen: subprocess.Popen[bytes]) -> None:
+        self.program = program
+        self.popen = popen
+
+    @classmethod
+    def start(cls, program: Program, *, text: str = "") -> Self:
+        """Starts it, its output going to the end of its log; `text` is handed to its standard input."""
+        account = program.account
+        try:
+            with program.log.open("ab") as log:
+                popen = subprocess.Popen(
+                    program.argv,
+                    stdin=subprocess.PIPE if text else subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env={**program.environ, MARK: program.mark},
+                    cwd=program.folder,
+                    start_new_session=True,
+                    user=account.uid if account else None,
+                    group=account.gid if account else None,
+                    extra_groups=[] if account else None,
+                )
+        except OSError as error:
+            raise Refused(
+                f"{program.name} cannot be started ({program.argv[0]}): {reason(error)}."
+            ) from error
+        if popen.stdin:
+            with contextlib.suppress(BrokenPipeError), popen.stdin:
+                popen.stdin.write(text.encode())
+        return cls(program, popen)
+
+    @property
+    def status(self) -> int | None:
+        """Its exit status, None while it runs."""
+        return self.popen.poll()
+
+    def finish(self, checkpoint: Checkpoint = no_checkpoint) -> int:
+        """Waits for a program that ends by itself, and stops it if the wait is broken off."""
+        try:
+            while (status := self.status) is None:
+                checkpoint()
+                time.sleep(TICK)
+        except BaseException:
+            self.stop()
+            raise
+        return status
+
+    def stop(self) -> None:
+        """Stops it, first as it likes best, at last by force; returns when it is gone."""
+        for number, seconds in self.program.escalation:
+            if self.status is not None:
+                break
+            with contextlib.suppress(ProcessLookupError):
+                if number == signal.SIGKILL:
+                    os.killpg(self.popen.pid, number)
+                else:
+                    self.popen.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.popen.wait(seconds)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.popen.pid, signal.SIGKILL)  # whatever it started and forgot
+
+
+def ending(status: int) -> str:
+    """An exit status in words."""
+    if status >= 0:
+        return f"ended with status {status}"
+    return f"was ended by {signal.Signals(-status).name}"
+
+
+def last_lines(log: Path, count: int = 10) -> str:
+    """The end of a log, indented, to be put below a sentence."""
+    with contextlib.suppress(OSError), log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 16_384))
+        lines = file.read().decode("utf-8", "replace").splitlines()[-count:]
+        return "".join(f"\n  {line}" for line in lines)
+    return ""
