@@ -161,7 +161,9 @@ async def open_database(
     """Open both pools; DatabaseUnavailable where nobody answers, ConfigurationError where we are refused."""
     common = {"application_name": "tidemark", "timezone": "UTC", "jit": "off"}
     with _unavailable(), _refused():
-        read = await asyncpg.create_pool(url, min_size=1, max_size=readers, server_settings=common, timeout=10)
+        read = await asyncpg.create_pool(
+            url, min_size=1, max_size=readers, server_settings=common, timeout=10
+        )
         try:
             write = await asyncpg.create_pool(
                 url, min_size=1, max_size=writers, server_settings=common | _WRITER, timeout=10

@@ -160,4 +160,5 @@ CREATE TABLE clean_requests (
 COMMENT ON TABLE clean_requests IS 'The journal: Redis says only which pairs have work, these rows decide.';
 -- rules look here for what is in force and not yet applied; the worker, for what Redis forgot
 CREATE INDEX clean_requests_unapplied ON clean_requests (channel_id, user_id) WHERE state = 'accepted';
+CREATE INDEX clean_requests_by_pair ON clean_requests (channel_id, user_id, cutoff);
 CREATE INDEX clean_requests_unsettled ON clean_requests (undo_until) WHERE state = 'applied';

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import uvloop
 from aiohttp import web
@@ -31,7 +32,9 @@ def build_app(settings: Settings, *, clock: Clock | None = None) -> web.Applicat
 
     app.cleanup_ctx.append(services)
     for route in ROUTES:
-        app.router.add_route(route.method, route.path, endpoint(route))
+        # some load balancers ask with HEAD whether a process is well
+        add = app.router.add_get if route.method == "GET" else partial(app.router.add_route, route.method)
+        add(route.path, endpoint(route))
     app.router.add_get("/openapi.json", document(ROUTES))
     return app
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from history.channels.model import MOST_ID_CHARACTERS
+from history.channels.model import MOST_ID_CHARACTERS, ChannelType
 from history.errors import InvalidInput, TooLong
 from server.errors import EmptyBody, NotJson
 
@@ -20,7 +20,7 @@ Id = Annotated[str, Meta(min_length=1, max_length=MOST_ID_CHARACTERS)]
 Text = Annotated[str, Meta(min_length=1)]
 Bit = Annotated[int, Meta(ge=0, le=1)]
 Milliseconds = Annotated[int, Meta(ge=0, lt=10**14)]
-TypeNumber = Annotated[int, Meta(ge=1, le=6, description="1 direct, 3 group, 4 open, 6 system")]
+TypeNumber = Annotated[int, Meta(description="1 direct, 3 group, 4 open, 6 system")]
 _Body = TypeVar("_Body", bound=Struct)
 
 
@@ -243,6 +243,14 @@ class Fault(Struct):
     errorMessage: str
 
 
+def channel_type(number: int, field: str) -> ChannelType:
+    """The channel type of a request's field."""
+    try:
+        return ChannelType(number)
+    except ValueError as exc:
+        raise InvalidInput(field, f"{field} must be 1 (direct), 3 (group), 4 (open) or 6 (system).") from exc
+
+
 def decode(body: bytes, type_: type[_Body]) -> _Body:
     """A request of this type, or an error whose sentence names the field."""
     if not body.strip():
@@ -259,7 +267,7 @@ def decode(body: bytes, type_: type[_Body]) -> _Body:
     return decoded
 
 
-_AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_AT = re.compile(r" - at (?P<key>`key` in )?`\$\.?(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"Object missing required field `(?P<name>\w+)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>[^`]*)`")
 _LONGEST = re.compile(r"Expected `str` of length <= (?P<most>\d+)")
@@ -286,7 +294,8 @@ def _named(text: str) -> InvalidInput | NotJson:
     if not path:
         return NotJson("The body must be a JSON object.")
     if longest := _LONGEST.match(finding):
-        return TooLong(path, f"{path} is too long: at most {longest['most']} characters.")
+        what = f"a key of {path}" if at and at["key"] else path
+        return TooLong(path, f"{what} is too long: at most {longest['most']} characters.")
     return InvalidInput(path, f"{path} {_expectation(finding)}.")
 
 

@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -47,6 +47,7 @@ class Services:
     reclaim: Reclaim
     messages: Messages
     clock: Clock
+    settling: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @asynccontextmanager
@@ -90,15 +91,18 @@ async def apply_forgotten(ctx: dict[str, Any]) -> None:
 
 
 async def settle_cleans(ctx: dict[str, Any]) -> None:
-    """Settle what is due, then reclaim."""
+    """Settle what is due, then reclaim; not twice at once in one process."""
     services: Services = ctx["services"]
-    if count := await settle.settle_due(services.cleans, services.clock):
-        log.info("Cleans were settled.", count=count)
-    reports = await settle.reclaim_due(services.reclaim, services.clock)
-    if deleted := sum(report.deleted for report in reports):
-        log.info(
-            "Messages that nobody may still be given were deleted.", count=deleted, channels=len(reports)
-        )
+    if services.settling.locked():
+        return
+    async with services.settling:
+        if count := await settle.settle_due(services.cleans, services.clock):
+            log.info("Cleans were settled.", count=count)
+        reports = await settle.reclaim_due(services.reclaim, services.clock)
+        if deleted := sum(report.deleted for report in reports):
+            log.info(
+                "Messages that nobody may still be given were deleted.", count=deleted, channels=len(reports)
+            )
 
 
 async def make_months(ctx: dict[str, Any]) -> None:
@@ -114,18 +118,11 @@ def build_worker(settings: Settings, services: Services, *, burst: bool = False)
     """An arq worker over these services. Nothing is kept: a kept result would block its job's id."""
     return Worker(
         functions=[func(job, keep_result=0, max_tries=1) for job in JOBS],
+        # their ids carry the time: a job that died with its worker does not stand in the way of the next one
         cron_jobs=[
-            cron(
-                apply_forgotten,
-                second=_EVERY_FIVE_SECONDS,
-                job_id="apply_forgotten",
-                keep_result=0,
-                max_tries=1,
-            ),
-            cron(settle_cleans, second=_EVERY_SECOND, job_id="settle_cleans", keep_result=0, max_tries=1),
-            cron(
-                make_months, second=0, job_id="make_months", run_at_startup=True, keep_result=0, max_tries=1
-            ),
+            cron(apply_forgotten, second=_EVERY_FIVE_SECONDS, keep_result=0, max_tries=1),
+            cron(settle_cleans, second=_EVERY_SECOND, keep_result=0, max_tries=1),
+            cron(make_months, second=0, run_at_startup=True, keep_result=0, max_tries=1),
         ],
         redis_settings=RedisSettings.from_dsn(settings.redis_url),
         ctx={"services": services},

@@ -73,6 +73,11 @@ def new_app_key() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(12))
 
 
+def is_app_key(text: str) -> bool:
+    """Whether it can be one: anything else need not, and sometimes cannot, be asked for."""
+    return text.isascii() and text.isalnum() and len(text) <= 64
+
+
 def new_secret() -> str:
     """An app secret: 32 characters, 190 bits."""
     return secrets.token_urlsafe(24)

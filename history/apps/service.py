@@ -14,6 +14,7 @@ from history.apps.model import (
     AppSettings,
     NewApp,
     check_time_zone,
+    is_app_key,
     key_hash,
     new_app_key,
     new_key,
@@ -81,6 +82,8 @@ class Apps:
 
     async def find(self, app_key: str) -> App:
         """An app as it was at most a second ago; UnknownApp where there is none."""
+        if not is_app_key(app_key):
+            raise UnknownApp("There is no app with this App-Key.")
         now = self._clock.now()
         cached = self._cached.get(app_key)
         if cached is not None and 0 <= now - cached[0] < SECOND:
@@ -105,6 +108,8 @@ class Apps:
 
     async def settings(self, app_key: str) -> AppSettings:
         """The settings as they are now; NotFound where there is no such app."""
+        if not is_app_key(app_key):
+            raise NotFound("There is no app with this App-Key.")
         async with self._database.reading() as connection:
             found = await store.get_app(connection, app_key)
         if found is None:
@@ -113,6 +118,8 @@ class Apps:
 
     async def change(self, app_key: str, changes: Mapping[str, object]) -> AppSettings:
         """Change some settings. Grants of the app's channels come before or after, never in the middle."""
+        if not is_app_key(app_key):
+            raise NotFound("There is no app with this App-Key.")
         async with self._database.writing() as connection:
             if "compensation_time_zone" in changes:
                 known = await store.list_time_zones(connection)

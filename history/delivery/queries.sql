@@ -58,7 +58,7 @@ FROM page WHERE bytes - octet_length(content) < $9 ORDER BY channel_id, position
 SELECT channel_id, type AS channel_type, key AS channel_key, cutoff, for_everyone, told FROM (
     SELECT c.channel_id, ch.type, ch.key, coalesce(d.told_cutoff, 0) AS told,
         greatest(c.history_cutoff, ch.history_cutoff, j.own, j.everyone) AS cutoff,
-        greatest(ch.history_cutoff, j.everyone) >= greatest(c.history_cutoff, j.own) AS for_everyone
+        greatest(ch.history_cutoff, j.everyone) > greatest(c.history_cutoff, j.own) AS for_everyone
     FROM conversations c
     JOIN channels ch ON ch.id = c.channel_id
     LEFT JOIN device_marks d ON d.channel_id = c.channel_id AND d.user_id = c.user_id AND d.device_id = $3

@@ -39,10 +39,11 @@ WHERE r.state = 'accepted'
 
 -- name: list_highest_cutoffs
 -- The highest cutoff that any request of these pairs ever had: a score above it is forged. $1 channel ids, $2 users
-SELECT r.channel_id, r.user_id, max(r.cutoff) AS cutoff
+-- index: clean_requests_by_pair
+SELECT u.channel_id, u.user_id, (
+    SELECT max(r.cutoff) FROM clean_requests r WHERE r.channel_id = u.channel_id AND r.user_id = u.user_id
+) AS cutoff
 FROM unnest($1::bigint[], $2::text[]) AS u (channel_id, user_id)
-JOIN clean_requests r ON r.channel_id = u.channel_id AND r.user_id = u.user_id
-GROUP BY r.channel_id, r.user_id
 
 -- name: raise_conversation_cutoffs
 -- $1 channel ids, $2 users, $3 history cutoffs, $4 sync cutoffs; sorted

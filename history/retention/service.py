@@ -63,7 +63,7 @@ class Cleans:
             forged = [
                 pair
                 for pair, score in scores.items()
-                if score is not None and score > highest.get((pair.channel_id, pair.user_id), -1)
+                if score is not None and score > highest[pair.channel_id, pair.user_id]
             ]
             return ApplyReport(applied=len(rows), forged=forged)
 

@@ -83,9 +83,11 @@ async def list_settleable(connection: Connection, pairs: Sequence[Pair], *, now:
 
 
 async def list_highest_cutoffs(connection: Connection, pairs: Sequence[Pair]) -> dict[tuple[int, str], int]:
-    """The highest cutoff that any request of these pairs ever had."""
+    """The highest cutoff that any request of these pairs ever had; -1 where there was none."""
     rows = await connection.fetch(statement("retention", "list_highest_cutoffs"), *_by_pair(pairs))
-    return {(row["channel_id"], row["user_id"]): row["cutoff"] for row in rows}
+    return {
+        (row["channel_id"], row["user_id"]): -1 if row["cutoff"] is None else row["cutoff"] for row in rows
+    }
 
 
 async def update_cutoffs(connection: Connection, cutoffs: Mapping[Pair, Cutoffs], *, settled: bool) -> None:

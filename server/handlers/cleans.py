@@ -11,17 +11,12 @@ from server.calls import Call, Reply
 REQUEST_ID_HEADER = "Clean-Request-Id"
 _SECONDS_BELOW, _MICROSECONDS_FROM = 10**11, 10**14
 _NOT_A_TIME = "sentAt must be a time in milliseconds since 1970, as digits."
-_TYPES = frozenset(int(type_) for type_ in ChannelType)
 
 
 async def clean_history(call: Call[wire.Clean]) -> Reply:
     """Clean one user's history of a direct, group or system channel, or everyone's of an open channel."""
     body, app = call.body, call.signed_by
-    if body.channelType not in _TYPES:
-        raise InvalidInput(
-            "channelType", "channelType must be 1 (direct), 3 (group), 4 (open) or 6 (system)."
-        )
-    type_ = ChannelType(body.channelType)
+    type_ = wire.channel_type(body.channelType, "channelType")
     for_everyone = type_ is ChannelType.OPEN
     draft = CleanDraft(
         channel=channel_key(app.app_key, type_, channel_id=body.channelId, user_id=body.fromUserId),

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from history.axis import MILLISECOND
-from history.channels.model import ChannelType, channel_key
+from history.channels.model import channel_key
 from history.delivery.model import Reader
-from history.errors import InvalidInput
 from server import wire
 from server.calls import Call, Reply
 
 _DEFAULT_LIMIT = 100
-_TYPES = frozenset(int(type_) for type_ in ChannelType)
 
 
 async def sync(call: Call[wire.Sync]) -> Reply:
@@ -61,12 +59,8 @@ async def acknowledge(call: Call[wire.Ack]) -> Reply:
     body, app = call.body, call.signed_by
     delivered = []
     for number, item in enumerate(body.delivered):
-        if item.channelType not in _TYPES:
-            field = f"delivered[{number}].channelType"
-            raise InvalidInput(field, f"{field} must be 1 (direct), 3 (group), 4 (open) or 6 (system).")
-        key = channel_key(
-            app.app_key, ChannelType(item.channelType), channel_id=item.channelId, user_id=body.userId
-        )
+        type_ = wire.channel_type(item.channelType, f"delivered[{number}].channelType")
+        key = channel_key(app.app_key, type_, channel_id=item.channelId, user_id=body.userId)
         delivered.append((key, item.messageId))
     reader = Reader(app_key=app.app_key, user_id=body.userId, device_id=body.deviceId)
     await call.services.delivery.acknowledge(reader, delivered)
