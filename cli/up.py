@@ -95,6 +95,7 @@ def _environ(folder: DataFolder, embedded: Embedded, host: str, port: int) -> di
         "TIDEMARK_MASTER_KEY_FILE": str(folder.master_key),
         "TIDEMARK_HOST": host,
         "TIDEMARK_PORT": str(port),
+        "TIDEMARK_LOG_FORMAT": "text",
         "PYTHONUNBUFFERED": "1",
     }
     # A key in the environment is meant for another database than this folder's.

@@ -27,6 +27,8 @@ class Settings:
     """TIDEMARK_HOST: the address that the API listens on."""
     port: int = 8080
     """TIDEMARK_PORT: the port that the API listens on, 1 to 65535."""
+    log_format: str = "json"
+    """TIDEMARK_LOG_FORMAT: json, or text for a person who reads along."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
@@ -37,6 +39,7 @@ class Settings:
             master_key=_master_key(environ),
             host=environ.get("TIDEMARK_HOST") or "127.0.0.1",
             port=_port(environ.get("TIDEMARK_PORT") or "8080"),
+            log_format=_log_format(environ.get("TIDEMARK_LOG_FORMAT") or "json"),
         )
 
 
@@ -69,3 +72,9 @@ def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
         raise ConfigurationError(f"TIDEMARK_PORT must be a number from 1 to 65535, not {text!r}.")
     return int(text)
+
+
+def _log_format(text: str) -> str:
+    if text not in {"json", "text"}:
+        raise ConfigurationError(f"TIDEMARK_LOG_FORMAT must be json or text, not {text!r}.")
+    return text

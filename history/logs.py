@@ -8,14 +8,17 @@ import sys
 import structlog
 
 
-def configure_logs() -> None:
-    """For a process of ours. Libraries' own warnings come out in the same form."""
+def configure_logs(log_format: str) -> None:
+    """For a process of ours: one JSON object a line, or text for a person who reads along."""
+    readable = log_format == "text"
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([] if readable else [structlog.processors.TimeStamper(fmt="iso", utc=True)]),
             structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer(),
+            structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)
+            if readable
+            else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -41,7 +41,7 @@ def build_app(settings: Settings, *, clock: Clock | None = None) -> web.Applicat
 
 def serve(settings: Settings) -> None:
     """Run the API until SIGTERM or SIGINT; requests that are under way are finished."""
-    configure_logs()
+    configure_logs(settings.log_format)
     web.run_app(
         build_app(settings),
         host=settings.host,

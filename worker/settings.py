@@ -138,7 +138,7 @@ def build_worker(settings: Settings, services: Services, *, burst: bool = False)
 
 def run(settings: Settings) -> None:
     """Run the worker until SIGTERM or SIGINT; while Redis is away, wait for it."""
-    configure_logs()
+    configure_logs(settings.log_format)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(settings))
 
