@@ -14,6 +14,7 @@ import structlog
 import uvloop
 from arq import Worker, cron, func
 from arq.connections import RedisSettings
+from arq.cron import CronJob
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -118,12 +119,8 @@ def build_worker(settings: Settings, services: Services, *, burst: bool = False)
     """An arq worker over these services. Nothing is kept: a kept result would block its job's id."""
     return Worker(
         functions=[func(job, keep_result=0, max_tries=1) for job in JOBS],
-        # their ids carry the time: a job that died with its worker does not stand in the way of the next one
-        cron_jobs=[
-            cron(apply_forgotten, second=_EVERY_FIVE_SECONDS, keep_result=0, max_tries=1),
-            cron(settle_cleans, second=_EVERY_SECOND, keep_result=0, max_tries=1),
-            cron(make_months, second=0, run_at_startup=True, keep_result=0, max_tries=1),
-        ],
+        # a burst ends when its queue is empty, which crons would never let it be
+        cron_jobs=() if burst else _crons(),
         redis_settings=RedisSettings.from_dsn(settings.redis_url),
         ctx={"services": services},
         burst=burst,
@@ -134,6 +131,15 @@ def build_worker(settings: Settings, services: Services, *, burst: bool = False)
         job_deserializer=msgspec.msgpack.decode,
         log_results=False,
     )
+
+
+def _crons() -> list[CronJob]:
+    """Their ids carry the time: a job that died with its worker does not stand in the way of the next one."""
+    return [
+        cron(apply_forgotten, second=_EVERY_FIVE_SECONDS, keep_result=0, max_tries=1),
+        cron(settle_cleans, second=_EVERY_SECOND, keep_result=0, max_tries=1),
+        cron(make_months, second=0, run_at_startup=True, keep_result=0, max_tries=1),
+    ]
 
 
 def run(settings: Settings) -> None:
