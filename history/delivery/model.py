@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -110,14 +111,17 @@ class SyncPage:
     has_more: bool
 
 
+_OnAxis = Annotated[int, msgspec.Meta(ge=0, le=NEVER)]
+
+
 class SyncCursor(msgspec.Struct, array_like=True, frozen=True):
     """What a page held, handed back by the device that received it."""
 
     reader: str
     """Whose page it was: the cursor of another device tells nothing about this one."""
-    told: list[tuple[int, int]]
+    told: list[tuple[_OnAxis, _OnAxis]]
     """(channel id, cutoff) of the cleans of that page."""
-    after: tuple[int, int] | None
+    after: tuple[_OnAxis, _OnAxis] | None
     """(channel id, position) of its last message; None where it was the last page, so that the next begins at the marks."""
 
 

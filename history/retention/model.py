@@ -94,8 +94,8 @@ class Floor:
     compensated: int
     end: int
     """Where the batch ends: no message at or above it was looked at."""
-    last: bool
-    """Whether the channel holds no message at or above the end."""
+    tip: int
+    """Where the channel ended then; the batch was its last one if it ends there."""
 
     @property
     def position(self) -> int:
@@ -105,7 +105,7 @@ class Floor:
     @property
     def found(self) -> bool:
         """Whether somebody needs a message of this batch, or no other batch follows: no more can go."""
-        return self.position < self.end or self.last
+        return self.position < self.end or self.end >= self.tip
 
     def next_look(self, reach: Reach, *, missed_for: int) -> int | None:
         """The next instant at which time alone may raise it; None where only an event can.

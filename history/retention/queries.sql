@@ -30,20 +30,23 @@ WHERE c.channel_id = u.channel_id AND c.user_id = u.user_id
 UPDATE channels ch SET history_cutoff = ch.history_cutoff FROM unnest($1::bigint[]) AS u (id) WHERE ch.id = u.id
 
 -- name: list_unapplied
--- What the journal has for these pairs, read under their locks. $1 channel ids, $2 users
+-- What the journal has for these pairs, read under their locks. $1 app keys, $2 channel ids, $3 users
 -- index: clean_requests_unapplied
 SELECT r.app_key, r.channel_id, r.user_id, r.id, r.cutoff, r.delete_compensated
-FROM unnest($1::bigint[], $2::text[]) AS u (channel_id, user_id)
+FROM unnest($1::text[], $2::bigint[], $3::text[]) AS u (app_key, channel_id, user_id)
 JOIN clean_requests r ON r.channel_id = u.channel_id AND r.user_id = u.user_id
+    AND r.app_key = u.app_key
 WHERE r.state = 'accepted'
 
 -- name: list_highest_cutoffs
--- The highest cutoff that any request of these pairs ever had: a score above it is forged. $1 channel ids, $2 users
+-- The highest cutoff that any request of these pairs ever had: a score above it is forged.
+-- $1 app keys, $2 channel ids, $3 users
 -- index: clean_requests_by_pair
-SELECT u.channel_id, u.user_id, (
-    SELECT max(r.cutoff) FROM clean_requests r WHERE r.channel_id = u.channel_id AND r.user_id = u.user_id
+SELECT u.app_key, u.channel_id, u.user_id, (
+    SELECT max(r.cutoff) FROM clean_requests r
+    WHERE r.channel_id = u.channel_id AND r.user_id = u.user_id AND r.app_key = u.app_key
 ) AS cutoff
-FROM unnest($1::bigint[], $2::text[]) AS u (channel_id, user_id)
+FROM unnest($1::text[], $2::bigint[], $3::text[]) AS u (app_key, channel_id, user_id)
 
 -- name: raise_conversation_cutoffs
 -- $1 channel ids, $2 users, $3 history cutoffs, $4 sync cutoffs; sorted
@@ -104,11 +107,12 @@ SELECT DISTINCT app_key, channel_id, user_id FROM (
 ) oldest
 
 -- name: list_settleable
--- What of these pairs may be settled, read under their locks. $1 channel ids, $2 users, $3 now
+-- What of these pairs may be settled, read under their locks. $1 app keys, $2 channel ids, $3 users, $4 now
 SELECT r.app_key, r.channel_id, r.user_id, r.id, r.cutoff, r.delete_compensated
-FROM unnest($1::bigint[], $2::text[]) AS u (channel_id, user_id)
+FROM unnest($1::text[], $2::bigint[], $3::text[]) AS u (app_key, channel_id, user_id)
 JOIN clean_requests r ON r.channel_id = u.channel_id AND r.user_id = u.user_id
-WHERE r.state = 'applied' AND r.undo_until <= $3
+    AND r.app_key = u.app_key
+WHERE r.state = 'applied' AND r.undo_until <= $4
 
 -- name: mark_due
 -- A floor may have risen. $1 channel ids, sorted; $2 now
@@ -165,7 +169,7 @@ WITH ch AS MATERIALIZED (
         greatest(c.join_position, c.settled_sync_cutoff, ch.settled_sync_cutoff) AS sync_from
     FROM conversations c CROSS JOIN ch WHERE c.channel_id = $1 AND c.left_position IS NULL
 )
-SELECT batch.ends, batch.ends > ch.last_position AS last,
+SELECT batch.ends, ch.last_position + 1 AS tip,
     (SELECT min(found.position) FROM participants v CROSS JOIN LATERAL (
         SELECT m.position FROM messages m
         WHERE v.history_from < batch.ends AND m.channel_id = $1 AND m.position >= v.history_from
@@ -200,6 +204,8 @@ DELETE FROM messages m WHERE m.channel_id = $1 AND m.position < $2
 
 -- name: release_channel
 -- The visit is over: look again when time alone may raise the floor, unless something marked the channel due meanwhile.
--- $1 channel, $2 end of the lease, $3 next look or null
+-- What was sent during the visit was not looked at: it is within $5.
+-- $1 channel, $2 end of the lease, $3 next look or null, $4 where the channel ended for the floor, $5 a look for the rest
 -- index: channels_pkey
-UPDATE channels SET next_reclaim_at = $3 WHERE id = $1 AND next_reclaim_at = $2
+UPDATE channels SET next_reclaim_at = CASE WHEN last_position >= $4 THEN least($3, $5::bigint) ELSE $3 END
+WHERE id = $1 AND next_reclaim_at = $2

@@ -65,8 +65,9 @@ class Reclaim:
         for app_key, after in apps:
             async with self._database.writing() as connection:
                 ids = await store.list_channels_after(connection, app_key, after, most=_MOST_MARKED)
-                await store.mark_due(connection, ids, now=now)
+                # the app's row first, as a grant does
                 await store.update_mark_due_after(connection, app_key, after, ids[-1] if ids else None)
+                await store.mark_due(connection, ids, now=now)
             marked += len(ids)
         return marked
 
@@ -92,7 +93,14 @@ class Reclaim:
             if floor.found or late:
                 at = next_look if floor.found else now
                 async with self._database.writing() as connection:
-                    await store.release_channel(connection, channel_id, lease=lease, next_look=at)
+                    await store.release_channel(
+                        connection,
+                        channel_id,
+                        lease=lease,
+                        next_look=at,
+                        tip=floor.tip,
+                        look_at_rest=now + DAY,
+                    )
                 return ReclaimReport(channel_id=channel_id, deleted=deleted, finished=floor.found)
             if self._batch is None:
                 await pace.after((self._clock.now() - began) / SECOND)

@@ -60,11 +60,7 @@ class Cleans:
                     await store.update_cutoffs(connection, merged(rows), settled=False)
                     await store.update_applied(connection, rows, now=now)
                 highest = await store.list_highest_cutoffs(connection, pairs)
-            forged = [
-                pair
-                for pair, score in scores.items()
-                if score is not None and score > highest[pair.channel_id, pair.user_id]
-            ]
+            forged = [pair for pair, score in scores.items() if score is not None and score > highest[pair]]
             return ApplyReport(applied=len(rows), forged=forged)
 
         return await self._database.retrying(work)
@@ -85,12 +81,13 @@ class Cleans:
 
         async def work() -> int:
             async with self._database.writing() as connection:
+                # their floors may rise; first, because every channel of a transaction is locked in one statement
+                await store.mark_due(connection, (pair.channel_id for pair in pairs), now=now)
                 await store.lock_pairs(connection, pairs)
                 rows = await store.list_settleable(connection, pairs, now=now)
                 if rows:
                     await store.update_cutoffs(connection, merged(rows), settled=True)
                     await store.update_settled(connection, rows, now=now)
-                    await store.mark_due(connection, (row.pair.channel_id for row in rows), now=now)
             return len(rows)
 
         return await self._database.retrying(work)

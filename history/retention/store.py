@@ -69,7 +69,7 @@ async def _journalled(connection: Connection, name: str, *arguments: object) -> 
 
 
 def _by_pair(pairs: Sequence[Pair]) -> list[list[Any]]:
-    return _columns(((pair.channel_id, pair.user_id) for pair in pairs), 2)
+    return _columns(((pair.app_key, pair.channel_id, pair.user_id) for pair in pairs), 3)
 
 
 async def list_unapplied(connection: Connection, pairs: Sequence[Pair]) -> list[Journalled]:
@@ -82,11 +82,14 @@ async def list_settleable(connection: Connection, pairs: Sequence[Pair], *, now:
     return await _journalled(connection, "list_settleable", *_by_pair(pairs), now)
 
 
-async def list_highest_cutoffs(connection: Connection, pairs: Sequence[Pair]) -> dict[tuple[int, str], int]:
+async def list_highest_cutoffs(connection: Connection, pairs: Sequence[Pair]) -> dict[Pair, int]:
     """The highest cutoff that any request of these pairs ever had; -1 where there was none."""
     rows = await connection.fetch(statement("retention", "list_highest_cutoffs"), *_by_pair(pairs))
     return {
-        (row["channel_id"], row["user_id"]): -1 if row["cutoff"] is None else row["cutoff"] for row in rows
+        Pair(row["app_key"], row["channel_id"], row["user_id"]): -1
+        if row["cutoff"] is None
+        else row["cutoff"]
+        for row in rows
     }
 
 
@@ -181,11 +184,11 @@ async def get_floor(connection: Connection, channel_id: int, reach: Reach, *, mo
         statement("retention", "get_floor"), channel_id, most, reach.missed_from, reach.window_from
     )
     if row is None:
-        return Floor(history=NEVER, missed=NEVER, compensated=NEVER, end=0, last=True)
+        return Floor(history=NEVER, missed=NEVER, compensated=NEVER, end=0, tip=0)
     needed = {
         name: NEVER if row[name] is None else row[name] for name in ("history", "missed", "compensated")
     }
-    return Floor(**needed, end=row["ends"], last=row["last"])
+    return Floor(**needed, end=row["ends"], tip=row["tip"])
 
 
 async def grant(connection: Connection, channel_id: int, floor: int) -> None:
@@ -200,7 +203,12 @@ async def delete_reclaimed(connection: Connection, channel_id: int, below: int) 
 
 
 async def release_channel(
-    connection: Connection, channel_id: int, *, lease: int, next_look: int | None
+    connection: Connection, channel_id: int, *, lease: int, next_look: int | None, tip: int, look_at_rest: int
 ) -> None:
-    """Set when to look again, unless something marked the channel due since the lease was taken."""
-    await connection.execute(statement("retention", "release_channel"), channel_id, lease, next_look)
+    """Set when to look again, unless something marked the channel due since the lease was taken.
+
+    What was sent above `tip` meanwhile is looked at by `look_at_rest`.
+    """
+    await connection.execute(
+        statement("retention", "release_channel"), channel_id, lease, next_look, tip, look_at_rest
+    )

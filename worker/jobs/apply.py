@@ -36,8 +36,8 @@ async def apply_waiting(
     for raw, score in taken:
         text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
         pair = read_queue_member(text)
-        removals += [raw, str(int(score))]
-        if pair is None or queue_member(pair) != text:
+        removals += [raw, repr(score)]
+        if pair is None or queue_member(pair) != text or not score.is_integer():
             strangers.append(text)
         else:
             scores[pair] = int(score)

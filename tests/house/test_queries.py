@@ -1,0 +1,329 @@
+"""SQL as data: every block is used, prepares against the schema, and plans as it says."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from history import database
+from history.queries import Block, blocks
+from tests.factories import NOON
+
+ROOT = Path(__file__).parents[2]
+FEATURES = sorted(path.parent.name for path in ROOT.glob("history/*/queries.sql"))
+PRODUCT = ("history", "server", "worker", "cli", "migrations")
+UNDER_LOCKS = {"get_floor", "list_unapplied", "list_channels_after"}
+"""Statements that only read, but inside a writer's transaction."""
+
+
+def _statements() -> Iterator[tuple[str, Block]]:
+    for feature in FEATURES:
+        for block in blocks(feature).values():
+            if block.kind == "name":
+                yield feature, block
+
+
+def _bare(sql: str) -> str:
+    """Without comments."""
+    return "\n".join(line for line in sql.splitlines() if not line.lstrip().startswith("--"))
+
+
+def _is_read(block: Block) -> bool:
+    return not re.search(r"\b(INSERT|UPDATE|DELETE)\b", _bare(block.sql)) and block.name not in UNDER_LOCKS
+
+
+# What stores use -----------------------------------------------------------------------------------------------------
+
+
+def _patterns(argument: ast.expr, function: ast.AST, tree: ast.Module) -> Iterator[str]:
+    """Regular expressions for the names that an argument of `statement` can have."""
+    match argument:
+        case ast.Constant(value=str(name)):
+            yield re.escape(name)
+        case ast.JoinedStr(values=values):
+            yield "".join(
+                re.escape(str(v.value)) if isinstance(v, ast.Constant) else r"[a-z]+" for v in values
+            )
+        case ast.Name(id=name) if isinstance(function, ast.AsyncFunctionDef | ast.FunctionDef):
+            number = [parameter.arg for parameter in function.args.args].index(name)
+            for call in ast.walk(tree):
+                if (
+                    isinstance(call, ast.Call)
+                    and isinstance(call.func, ast.Name)
+                    and call.func.id == function.name
+                ):
+                    yield from _patterns(call.args[number], call, tree)
+        case _:
+            raise AssertionError(f"line {argument.lineno}: what is the name of this statement?")
+
+
+def _used(feature: str) -> set[str]:
+    tree = ast.parse((ROOT / "history" / feature / "store.py").read_text(encoding="utf-8"))
+    found: set[str] = set()
+    for function in tree.body:
+        for call in ast.walk(function):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "statement":
+                whose, name = call.args
+                assert isinstance(whose, ast.Constant)
+                assert whose.value == feature, "a store reads its own statements"
+                found |= set(_patterns(name, function, tree))
+    return found
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_every_statement_is_used_and_every_use_is_defined(feature: str) -> None:
+    """By its store, through the name it is asked for."""
+    defined = {block.name for whose, block in _statements() if whose == feature}
+    used = _used(feature)
+    assert {name for name in defined if not any(re.fullmatch(pattern, name) for pattern in used)} == set()
+    assert {pattern for pattern in used if not any(re.fullmatch(pattern, name) for name in defined)} == set()
+
+
+def test_every_rule_is_included_somewhere() -> None:
+    """A rule that no statement includes rules nothing."""
+    text = "".join(
+        (ROOT / "history" / feature / "queries.sql").read_text(encoding="utf-8") for feature in FEATURES
+    )
+    rules = {
+        f"{feature}.{b.name}" for feature in FEATURES for b in blocks(feature).values() if b.kind == "rule"
+    }
+    assert rules == set(re.findall(r"\{\{([\w.]+)\}\}", text))
+
+
+def test_only_stores_read_statements() -> None:
+    """Services speak to stores."""
+    users = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("history", "server", "worker", "cli")
+        for path in (ROOT / folder).rglob("*.py")
+        if "import statement" in path.read_text(encoding="utf-8")
+    }
+    assert users == {f"history/{feature}/store.py" for feature in FEATURES}
+
+
+# What no SQL of ours says --------------------------------------------------------------------------------------------
+
+
+def test_time_is_an_argument() -> None:
+    """Postgres's clock is read in one place, to give processes their time."""
+    clock = re.compile(
+        r"\bnow\s*\(|current_timestamp|current_date|localtime|statement_timestamp|transaction_timestamp",
+        re.IGNORECASE,
+    )
+    assert [b.name for _, b in _statements() if clock.search(_bare(b.sql))] == []
+    assert [b.name for _, b in _statements() if "clock_timestamp" in b.sql] == ["reserve_positions"]
+
+
+def test_rows_are_locked_in_one_app_only() -> None:
+    """`FOR UPDATE` over several channels does not run on Citus: those are locked by an update."""
+    lock = re.compile(r"\bFOR\s+(NO\s+KEY\s+UPDATE|UPDATE|SHARE|KEY\s+SHARE)\b", re.IGNORECASE)
+    locking = {
+        b.name: re.findall(r"\bFROM\s+(\w+)", _bare(b.sql))
+        for _, b in _statements()
+        if lock.search(_bare(b.sql))
+    }
+    assert locking == {"lock_app": ["apps"], "share_app": ["apps"]}
+
+
+def _product_text() -> Iterator[tuple[str, str]]:
+    files = [
+        path for folder in PRODUCT for pattern in ("*.py", "*.sql") for path in (ROOT / folder).rglob(pattern)
+    ]
+    for path in (*files, ROOT / "schema.sql"):
+        comment = "--" if path.suffix == ".sql" else "#"
+        lines = path.read_text(encoding="utf-8").splitlines()
+        yield (
+            path.relative_to(ROOT).as_posix(),
+            "\n".join(s for s in lines if not s.lstrip().startswith(comment)),
+        )
+
+
+def test_one_statement_deletes_messages_and_only_below_the_grant() -> None:
+    """Nothing else deletes, truncates, drops or detaches them."""
+    delete = re.compile(r"\bDELETE\s+FROM\s+(ONLY\s+)?messages", re.IGNORECASE)
+    assert [(name, len(delete.findall(text))) for name, text in _product_text() if delete.search(text)] == [
+        ("history/retention/queries.sql", 1)
+    ]
+    sql = _bare(blocks("retention")["delete_reclaimed"].sql)
+    assert delete.search(sql)
+    assert "position < (SELECT ch.reclaimed_to FROM channels ch WHERE ch.id = $1)" in sql
+    other = re.compile(
+        r"\bTRUNCATE\s+(TABLE\s+)?\w|\bDROP\s+TABLE\b|\bDETACH\s+PARTITION\b|\bUPDATE\s+messages\b",
+        re.IGNORECASE,
+    )
+    assert [name for name, text in _product_text() if other.search(text)] == []
+
+
+def test_the_grant_is_a_value_and_the_floor_takes_no_lock() -> None:
+    """One statement that computes and locks grants away what commits meanwhile."""
+    assert re.findall(r"\bSELECT\b", _bare(blocks("retention")["grant"].sql)) == []
+    assert re.findall(r"\b(UPDATE|FOR)\b", _bare(blocks("retention")["get_floor"].sql)) == []
+    raising = [b.name for _, b in _statements() if re.search(r"SET[^;]*\breclaimed_to\s*=", _bare(b.sql))]
+    assert raising == ["grant"]
+
+
+# What Postgres says --------------------------------------------------------------------------------------------------
+
+_VALUES = {
+    "text": "x",
+    "boolean": True,
+    "bytea": b"x",
+    "uuid": "00000000-0000-7000-8000-000000000000",
+    "json": "[]",
+}
+
+
+def _literal(type_name: str, number: int) -> str:
+    """A value for the number-th argument: positions in rising order, so that no range is empty."""
+    base = type_name.removesuffix("[]")
+    sized = {"bigint": NOON + number * 1_000, "integer": 10, "smallint": 1}
+    value = sized.get(base, _VALUES.get(base))
+    text = value.hex() if isinstance(value, bytes) else str(value)
+    return f"ARRAY['{text}']::{type_name}" if type_name.endswith("[]") else f"'{text}'::{type_name}"
+
+
+async def _plan(connection: asyncpg.Connection, sql: str) -> dict[str, Any]:
+    prepared = await connection.prepare(sql)
+    arguments = []
+    for number, parameter in enumerate(prepared.get_parameters(), start=1):
+        name = await connection.fetchval("SELECT format_type($1, NULL)", parameter.oid)
+        arguments.append(_literal(name, number))
+    call = f"({', '.join(arguments)})" if arguments else ""
+    await connection.execute(f"PREPARE checked AS {sql}")
+    text = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE checked{call}")
+    await connection.execute("DEALLOCATE checked")
+    plan: dict[str, Any] = json.loads(text)[0]["Plan"]
+    return plan
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)
+
+
+def _shows(plan: dict[str, Any], index: str) -> bool:
+    names = [node["Index Name"] for node in _nodes(plan) if "Index Name" in node]
+    return any(name.startswith("messages_") if index == "messages" else name == index for name in names)
+
+
+FILL = """
+INSERT INTO apps (app_key, name, secret, created_at) SELECT 'app' || n, 'a', '', 0 FROM generate_series(0, 499) n;
+INSERT INTO channels (id, app_key, type, key, last_position, next_reclaim_at)
+    SELECT n, 'app' || n % 500, 1, '{a,b}', {noon}, CASE WHEN n % 20 = 0 THEN n % 1000 END FROM generate_series(1, {many}) n;
+INSERT INTO conversations (channel_id, user_id, app_key)
+    SELECT n, 'user' || n % (1 + {many} / 100), 'app1' FROM generate_series(1, {many}) n;
+INSERT INTO device_marks (channel_id, user_id, device_id)
+    SELECT n, 'user' || n % (1 + {many} / 100), 'd' FROM generate_series(1, {many}, 2) n;
+INSERT INTO messages SELECT n % (1 + {many} / 20), {noon} + n, 1, 'a', 't', 'c', NULL FROM generate_series(1, {many}) n;
+INSERT INTO clean_requests SELECT n, gen_random_uuid(), 'app1', 1, '{a,b}', 'user' || n % 9, NULL, 1, false, 'app', NULL, 's',
+    CASE n / 2 % 10 WHEN 0 THEN 'accepted' WHEN 1 THEN 'applied' ELSE 'settled' END, 1, {noon} + n, NULL, NULL
+    FROM generate_series(1, {many}, 2) n;
+ANALYZE;
+"""
+"""Leases are shared by many channels, users have a hundred conversations, most of the journal is settled."""
+
+
+async def _filled(url: str, many: int) -> asyncpg.Connection:
+    connection = await asyncpg.connect(url, server_settings={"jit": "off"})
+    month = "CREATE TABLE messages_2026_03 PARTITION OF messages FOR VALUES FROM (1772323200000000) TO (1775001600000000)"
+    await connection.execute(month)
+    await connection.execute(FILL.replace("{noon}", str(NOON)).replace("{many}", str(many)))
+    await connection.execute("SET plan_cache_mode = force_generic_plan")
+    return connection
+
+
+async def _as_writer(url: str, many: int) -> asyncpg.Connection:
+    connection = await _filled(url, many)
+    for setting, value in database._WRITER.items():
+        await connection.execute(f"SET {setting} = {value}")
+    return connection
+
+
+def _first(plan: dict[str, Any]) -> str:
+    """What the outer side of the join over the argument begins with."""
+    joins = [node for node in _nodes(plan) if node["Node Type"] == "Nested Loop"]
+    return str(joins[-1]["Plans"][0]["Node Type"]) if joins else "no Nested Loop"
+
+
+@pytest.mark.parametrize("many", [10, 100_000])
+async def test_writers_lock_in_the_order_of_their_keys(database_url: str, many: int) -> None:
+    """On ten channels and on 10^5: nested loops with the sorted argument outside, no hash and no merge.
+
+    The journal's rows are not locked by these keys: whoever changes one holds its pair already.
+    """
+    connection = await _as_writer(database_url, many)
+    wrong: list[str] = []
+    for feature, block in _statements():
+        if re.match("UPDATE (channels|conversations)", _bare(block.sql)) and "unnest" in block.sql:
+            plan = await _plan(connection, block.sql)
+            bad = {node["Node Type"] for node in _nodes(plan)} & {
+                "Hash Join",
+                "Merge Join",
+                "Seq Scan",
+                "Sort",
+            }
+            wrong += [f"{feature}.{block.name}: {node}" for node in bad]
+            if _first(plan) != "Function Scan":
+                wrong.append(f"{feature}.{block.name}: {_first(plan)} first")
+    await connection.close()
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_writers_plan_by_the_index_they_name(database_url: str) -> None:
+    """With the settings of writer connections, on 10^5 channels."""
+    connection = await _as_writer(database_url, 100_000)
+    wrong: list[str] = []
+    for feature, block in _statements():
+        if block.indexes and not _is_read(block):
+            plan = await _plan(connection, block.sql)
+            wrong += [
+                f"{feature}.{block.name}: not {index}" for index in block.indexes if not _shows(plan, index)
+            ]
+            wrong += [
+                f"{feature}.{block.name}: scan" for node in _nodes(plan) if node["Node Type"] == "Seq Scan"
+            ]
+    await connection.close()
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_readers_plan_by_the_index_they_name(database_url: str) -> None:
+    """With Postgres's own settings, on 10^5 channels."""
+    connection = await _filled(database_url, 100_000)
+    wrong: list[str] = []
+    for feature, block in _statements():
+        if block.indexes and _is_read(block):
+            plan = await _plan(connection, block.sql)
+            wrong += [
+                f"{feature}.{block.name}: not {index}" for index in block.indexes if not _shows(plan, index)
+            ]
+            scans = [node["Relation Name"] for node in _nodes(plan) if node["Node Type"] == "Seq Scan"]
+            wrong += [f"{feature}.{block.name}: scans {name}" for name in scans]
+    await connection.close()
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_every_statement_prepares_against_the_schema(database_url: str) -> None:
+    """On a writer's connection; each argument is used."""
+    async with database.open_database(database_url) as opened, opened.writing() as connection:
+        for feature, block in _statements():
+            prepared = await connection.prepare(block.sql)
+            wanted = {int(number) for number in re.findall(r"\$(\d+)", _bare(block.sql))}
+            assert wanted == set(range(1, len(prepared.get_parameters()) + 1)), f"{feature}.{block.name}"
+
+
+def test_every_named_index_is_in_the_schema() -> None:
+    """Or is the key of the partitioned table."""
+    schema = (ROOT / "schema.sql").read_text(encoding="utf-8")
+    for feature, block in _statements():
+        for index in block.indexes:
+            assert re.search(rf"(CONSTRAINT|INDEX|TABLE) {index}\b", schema), (
+                f"{feature}.{block.name}: {index}"
+            )
