@@ -1,0 +1,261 @@
+"""A rule-based state machine: whatever people, devices, admins, the clock and the worker do, in whatever order, every user
+reads what the model says, and on disk is what the model says."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import permutations
+from math import inf
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.properties import rules
+from tests.properties.days import DAY, SECOND, first_instant, instant, local_date
+from tests.properties.model import ELSEWHERE, ENDLESS, EVERYONE, PairKey
+from tests.properties.steps import MOST_ROUNDS, USERS, Reaches, Sending, Steps
+from tests.properties.world import Ground
+
+STRANGER = "nobody"
+DEVICES = ("phone", "tablet")
+ZONES = ("UTC", "Atlantic/Azores", "Africa/Cairo", "Asia/Beirut", "America/Havana", "Pacific/Kiritimati")
+STARTS = (
+    "2026-03-28T12:00+00:00",  # the next midnight is missing in Beirut and on the Azores
+    "2026-04-23T12:00+00:00",  # in Cairo
+    "2026-10-24T12:00+00:00",  # doubled on the Azores
+    "2026-10-31T12:00+00:00",  # in Havana
+)
+LONGEST = 40 * DAY
+"""An example stays in months that others have made already: partitions are not what is tested here."""
+
+users = st.sampled_from(USERS)
+devices = st.sampled_from(DEVICES)
+# most happens between two, so that what a fault needs meets in one channel
+pairs = st.sampled_from(((USERS[0], USERS[1]), (USERS[1], USERS[0])) * 3 + tuple(permutations(USERS, 2)))
+indexes = st.integers(0, 5)
+limits = st.sampled_from((1, 2, 3, 100))
+flags = st.sampled_from((None, True, False))
+sendings = st.builds(
+    Sending,
+    pair=pairs,
+    both=st.sampled_from((False, False, True)),
+    echoed=st.booleans(),
+    persisted=st.sampled_from((True, True, False)),
+)
+SETTINGS = {
+    "multi_device_sync": st.booleans(),
+    "compensation_days": st.integers(0, 7),
+    "compensation_time_zone": st.sampled_from(ZONES),
+    "delete_compensated_on_clean": st.booleans(),
+    "missed_days": st.sampled_from((1, 2, 7)),
+    "undo_seconds": st.sampled_from((0, 0, 60, 86_400)),
+}
+Changes = dict[str, bool | int | str]
+
+
+class Machine(RuleBasedStateMachine):
+    """Draws what happens; tests.properties.steps does it to the services and to the model."""
+
+    ground: Ground
+    """What the test has opened; set on a subclass of the test's own."""
+
+    @initialize(
+        start=st.sampled_from(STARTS),
+        changes=st.fixed_dictionaries({}, optional=SETTINGS),
+        sends=st.lists(sendings, max_size=4),
+    )
+    def begin(self, start: str, changes: Changes, sends: list[Sending]) -> None:
+        now = instant(datetime.fromisoformat(start))
+        self.steps = Steps(self.ground, now)
+        self.ends = now + LONGEST
+        self.steps.change(changes)
+        self.steps.send(sends)
+
+    # people
+
+    @rule(sends=st.lists(sendings, min_size=1, max_size=3))
+    def send(self, sends: list[Sending]) -> None:
+        self.steps.send(sends)
+
+    @rule(
+        pair=pairs,
+        whose=st.sampled_from((None, None, None, EVERYONE, STRANGER)),
+        before=st.tuples(indexes, st.sampled_from((-1, 0, 0, 1)))
+        | st.sampled_from((None, 10**11, 10**14 - 1)),
+        flag=flags,
+        reaches=st.sampled_from(Reaches),
+    )
+    def clean(
+        self,
+        pair: tuple[str, str],
+        whose: str | None,
+        before: tuple[int, int] | int | None,
+        flag: bool | None,
+        reaches: Reaches,
+    ) -> None:
+        """One's own history or everyone's: all of it, around some message's millisecond, or to a far time."""
+        user, other = pair
+        sent = self.steps.sent_in(pair)
+        if isinstance(before, tuple):
+            index, offset = before
+            before = sent[-1 - index % len(sent)].position // 1000 + offset if sent else None
+        owner = user if whose is None else whose
+        self.steps.clean(user, other, whose=owner, sent_at=before, flag=flag, reaches=reaches)
+
+    @rule(pair=pairs, both=st.tuples(flags, flags), reaches=st.sampled_from(Reaches))
+    def clean_on_both_sides(
+        self, pair: tuple[str, str], both: tuple[bool | None, bool | None], reaches: Reaches
+    ) -> None:
+        for user, other, flag in zip(pair, pair[::-1], both, strict=True):
+            self.steps.clean(user, other, whose=user, sent_at=None, flag=flag, reaches=reaches)
+
+    @rule(user=users, flag=flags)
+    def clean_a_channel_that_is_not_there(self, user: str, flag: bool | None) -> None:
+        self.steps.clean(user, STRANGER, whose=user, sent_at=None, flag=flag, reaches=Reaches.REDIS)
+
+    @rule(pair=pairs, most=st.integers(1, 3))
+    def read_history_in_pages(self, pair: tuple[str, str], most: int) -> None:
+        world, model = self.steps.world, self.steps.model
+        below, channel_id = ENDLESS, world.channel_id(*pair)
+        while below:
+            page = world.run(world.history(*pair, below=below, most=most))
+            expected = rules.history_page(model, channel_id, pair[0], below=below, most=most)
+            assert [at.position for at in page] == expected
+            below = expected[-1] // 1000 * 1000 if expected else 0
+
+    # devices
+
+    @rule(
+        user=users,
+        device=devices,
+        limit=limits,
+        keeps=st.none() | st.integers(0, 3),
+        reinstalled=st.sampled_from((False, False, False, True)),
+    )
+    def sync(self, user: str, device: str, limit: int, keeps: int | None, reinstalled: bool) -> None:
+        """One page, from the start or from some cursor that the device has kept."""
+        cursors = self.steps.cursors.get((user, device), [])
+        kept = cursors[-1 - keeps % len(cursors)] if cursors and keeps is not None else None
+        self.steps.page(user, device, limit=limit, kept=kept, reinstalled=reinstalled)
+
+    @rule(user=users, device=devices, limit=limits, acknowledges=st.booleans())
+    def sync_to_the_end(self, user: str, device: str, limit: int, acknowledges: bool) -> None:
+        """All pages; where it acknowledges, none of it is given again."""
+        whole = rules.sync(self.steps.model, user, device)
+        found: list[rules.Given] = []
+        kept, more, rounds = None, True, 0
+        while more:
+            page = self.steps.page(user, device, limit=limit, kept=kept, reinstalled=False)
+            kept, more, rounds = self.steps.cursors[user, device][-1], page.more, rounds + 1
+            found += page.messages
+            assert rounds <= len(whole) + MOST_ROUNDS, "paging does not end"
+        assert found == whole
+        if acknowledges and found:
+            last = {at.channel: at.position for at in found}
+            places = [place for place in self.steps.sent if last.get(place.channel) == place.position]
+            self.steps.acknowledge(user, device, places)
+            assert rules.sync(self.steps.model, user, device) == []
+
+    @rule(pair=pairs, device=devices, index=indexes)
+    def acknowledge(self, pair: tuple[str, str], device: str, index: int) -> None:
+        """Up to some message, in any order."""
+        if sent := self.steps.sent_in(pair):
+            self.steps.acknowledge(pair[0], device, [sent[-1 - index % len(sent)]])
+
+    @rule(pair=pairs, device=devices)
+    def acknowledge_on_both_sides(self, pair: tuple[str, str], device: str) -> None:
+        """Everything: nothing in the channel is missed any more."""
+        if sent := self.steps.sent_in(pair):
+            for user in pair:
+                self.steps.acknowledge(user, device, sent[-1:])
+
+    # admins and time
+
+    @rule(changes=st.one_of(*(st.fixed_dictionaries({name: values}) for name, values in SETTINGS.items())))
+    def change_a_setting(self, changes: Changes) -> None:
+        self.steps.change(changes)
+
+    @rule(
+        by=st.sampled_from(
+            (1, 499, 1_000, SECOND, 5 * SECOND, 61 * SECOND, 3_600 * SECOND, DAY, 3 * DAY, 8 * DAY)
+        )
+    )
+    def wait(self, by: int) -> None:
+        self._go_to(self.steps.model.now + by)
+
+    @rule(
+        zone=st.sampled_from((None, None, *ZONES)),
+        days=st.sampled_from((1, 1, 2, 7)),
+        offset=st.sampled_from((0, 0, -1, 1, 1_000, 3_600 * SECOND)),
+        sends=st.lists(sendings, max_size=2),
+    )
+    def wait_for_a_midnight(self, zone: str | None, days: int, offset: int, sends: list[Sending]) -> None:
+        """Just before, at or after the begin of a local day, of the app's own zone or another; some send then."""
+        model = self.steps.model
+        name = zone or model.settings.compensation_time_zone
+        today = local_date(model.now, name)
+        self._go_to(first_instant(today.fromordinal(today.toordinal() + days), name) + offset)
+        self.steps.send(sends)
+
+    @precondition(lambda self: self.steps.sent)
+    @rule(index=indexes, offset=st.sampled_from((-1, 0, 1)), undo=st.booleans(), drains=st.booleans())
+    def wait_for_an_end(self, index: int, offset: int, undo: bool, drains: bool) -> None:
+        """Of an undo window, or of the time that a message may be missed; the worker does all it can before and after."""
+        model, sent = self.steps.model, self.steps.sent
+        if drains:
+            self.steps.drain()
+        if undo and model.journal:
+            self._go_to(model.journal[-1 - index % len(model.journal)].undo_until + offset)
+        else:
+            self._go_to(sent[-1 - index % len(sent)].position + model.settings.missed_days * DAY + offset)
+        if drains:
+            self.steps.drain()
+
+    # Redis
+
+    @rule()
+    def flush_redis(self) -> None:
+        self.steps.flush_redis()
+
+    @rule(
+        pair=pairs,
+        whose=st.sampled_from((*USERS, EVERYONE, STRANGER)),
+        score=st.sampled_from((0.0, 1.0, 1.5, float(1 << 53), 1e300, inf, -inf)),
+        before=st.sampled_from((b"", b"", b"", b"x", b"x:")),
+        behind=st.sampled_from((b"", b"", b"", b":", b"\xff")),
+    )
+    def forge(self, pair: tuple[str, str], whose: str, score: float, before: bytes, behind: bytes) -> None:
+        """A pair with another score, one of a user or an app that is not there, or what is no pair at all."""
+        world = self.steps.world
+        channel_id = world.channel_id(*pair)
+        member = before + world.member(PairKey(channel_id, whose)) + behind
+        found = PairKey(ELSEWHERE if before else channel_id, whose + behind.decode("utf-8", "replace"))
+        self.steps.forge(member, score, None if before == b"x:" else found)
+
+    # the worker, in any order
+
+    @rule(step=st.integers(0, 4), most=st.sampled_from((1, 2, 500)))
+    def work(self, step: int, most: int) -> None:
+        if step == 0:
+            self.steps.apply_waiting(most)
+        else:
+            steps = self.steps
+            (steps.apply_forgotten, steps.settle, steps.mark_moved, steps.visit_due)[step - 1]()
+
+    @rule(seconds=st.sampled_from((0, 0, 6, 61)))
+    def drain(self, seconds: int) -> None:
+        self._go_to(self.steps.model.now + seconds * SECOND)
+        self.steps.drain()
+
+    # after each step
+
+    @invariant()
+    def everybody_reads_what_the_model_says(self) -> None:
+        self.steps.compare_readers()
+
+    @invariant()
+    def the_disk_holds_what_the_model_says(self) -> None:
+        self.steps.compare_disk()
+
+    def _go_to(self, now: int) -> None:
+        self.steps.go_to(min(now, self.ends))

@@ -1,0 +1,198 @@
+"""The four rules of DESIGN.md section 3 over the model: what each may be given, and what must stay on disk."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tests.properties.model import EVERYONE, Channel, Conversation, Cursor, Marks, Model, Sent
+
+MISSED, COMPENSATION = "missed", "compensation"
+OPEN = 4
+NEW_DEVICE = "a device that has nothing"
+
+
+class Given(NamedTuple):
+    """A message as a device is given it."""
+
+    channel: int
+    position: int
+    sender: str
+    content: str
+    origin: str
+
+
+class Notice(NamedTuple):
+    """A clean as a device hears of it."""
+
+    channel: int
+    cutoff: int
+    everyone: bool
+    restored: bool
+
+
+class Page(NamedTuple):
+    """What one sync answers."""
+
+    cleans: list[Notice]
+    messages: list[Given]
+    cursor: Cursor
+    more: bool
+
+
+def history(model: Model, channel_id: int, user: str) -> list[int]:
+    """The positions of what the user reads there, newest first."""
+    channel = model.channels.get(channel_id)
+    conversation = _taking_part(channel, user)
+    if channel is None or conversation is None:
+        return []
+    first = max(_history_cutoffs(model, channel_id, user))
+    return [
+        at
+        for at, message in reversed(channel.messages.items())
+        if at >= first and _shown(message, user, conversation)
+    ]
+
+
+def history_page(model: Model, channel_id: int, user: str, *, below: int, most: int) -> list[int]:
+    """A page of it, extended over the last millisecond it touches."""
+    found = [at for at in history(model, channel_id, user) if at < below]
+    return [at for at in found if len(found) <= most or at // 1000 >= found[most - 1] // 1000]
+
+
+def sync(model: Model, user: str, device: str) -> list[Given]:
+    """Everything that a device is to be given, channel by channel, ascending."""
+    return [
+        Given(channel_id, message.position, message.sender, message.content, origin)
+        for channel_id, channel in sorted(model.channels.items())
+        for message in channel.messages.values()
+        if (origin := _origin(model, channel_id, message, user, device)) is not None
+    ]
+
+
+def notices(model: Model, user: str, device: str) -> list[Notice]:
+    """The channels whose effective history cutoff differs from what the device was told."""
+    found = []
+    for channel_id, channel in sorted(model.channels.items()):
+        if _taking_part(channel, user) is None:
+            continue
+        everyone, own = _history_cutoffs(model, channel_id, user)
+        cutoff = max(everyone, own)
+        mark = model.devices.get((channel_id, user, device))
+        told = mark.told if mark else 0
+        if cutoff != told:
+            found.append(Notice(channel_id, cutoff, everyone=everyone > own, restored=cutoff < told))
+    return found
+
+
+def page(model: Model, user: str, device: str, *, limit: int, cursor: Cursor | None) -> Page:
+    """One page: first the cleans, then messages after the cursor, `limit` of both together."""
+    after = cursor.after if cursor and cursor.after else (0, 0)
+    cleans = notices(model, user, device)[:limit]
+    rest = [given for given in sync(model, user, device) if (given.channel, given.position) > after]
+    messages = rest[: limit - len(cleans)]
+    # a page full of cleans does not say whether messages follow
+    more = len(messages) < len(rest) or len(cleans) == limit
+    if messages:
+        after = (messages[-1].channel, messages[-1].position)
+    told = tuple((clean.channel, clean.cutoff) for clean in cleans)
+    return Page(cleans, messages, Cursor(told, after if more else None), more)
+
+
+def floor(model: Model, channel_id: int) -> int:
+    """The lowest position that somebody may still be given, by settled cutoffs; where nobody may, the channel's end."""
+    channel = model.channels[channel_id]
+    return min(needed(model, channel_id), default=channel.last + 1)
+
+
+def needed(model: Model, channel_id: int) -> list[int]:
+    """The positions of what somebody may still be given."""
+    channel = model.channels[channel_id]
+    return [
+        at
+        for at, message in channel.messages.items()
+        if any(
+            _needs(model, channel, message, user, conversation)
+            for user, conversation in channel.conversations.items()
+            if conversation.left is None
+        )
+    ]
+
+
+def _needs(model: Model, channel: Channel, message: Sent, user: str, conversation: Conversation) -> bool:
+    history_from = max(conversation.marks.settled_history, channel.everyone.settled_history)
+    sync_from = max(conversation.marks.settled_sync, channel.everyone.settled_sync)
+    return (
+        (message.position >= history_from and _shown(message, user, conversation))
+        or _is_missed(model, channel, message, user, conversation)
+        or (
+            message.position >= sync_from and _may_be_compensated(model, channel, message, user, conversation)
+        )
+    )
+
+
+def _origin(model: Model, channel_id: int, message: Sent, user: str, device: str) -> str | None:
+    channel = model.channels[channel_id]
+    conversation = _taking_part(channel, user)
+    if conversation is None:
+        return None
+    if _is_missed(model, channel, message, user, conversation):
+        return MISSED
+    mark = model.devices.get((channel_id, user, device))
+    sync_from = max(
+        conversation.marks.sync,
+        channel.everyone.sync,
+        *(model.live(channel_id, whose, flagged=True) for whose in (user, EVERYONE)),
+    )
+    lacking = message.position > (mark.position if mark else 0)
+    in_force = message.position >= sync_from
+    if lacking and in_force and _may_be_compensated(model, channel, message, user, conversation):
+        return COMPENSATION
+    return None
+
+
+def _is_missed(model: Model, channel: Channel, message: Sent, user: str, conversation: Conversation) -> bool:
+    # no cutoff has a say here
+    return (
+        channel.type != OPEN
+        and message.sender != user
+        and _addressed(message, user)
+        and not (message.recalled or message.silent)
+        and message.position > conversation.delivered
+        and message.position >= max(model.missed_from(), conversation.joined)
+    )
+
+
+def _may_be_compensated(
+    model: Model, channel: Channel, message: Sent, user: str, conversation: Conversation
+) -> bool:
+    # cutoffs and a device's own mark apart
+    if channel.type == OPEN or message.recalled or message.silent:
+        return False
+    if message.position < max(model.window_from(), conversation.joined):
+        return False
+    if message.sender == user:
+        return message.echoed
+    return _addressed(message, user) and not _is_missed(model, channel, message, user, conversation)
+
+
+def _shown(message: Sent, user: str, conversation: Conversation) -> bool:
+    # cutoffs apart
+    for_him = message.echoed if message.sender == user else _addressed(message, user)
+    return message.persisted and for_him and not message.recalled and message.position >= conversation.joined
+
+
+def _addressed(message: Sent, user: str) -> bool:
+    return message.to is None or user in message.to
+
+
+def _history_cutoffs(model: Model, channel_id: int, user: str) -> tuple[int, int]:
+    # (everyone's, the user's): applied, and accepted but not yet applied
+    channel = model.channels[channel_id]
+    both: list[tuple[Marks, str]] = [(channel.everyone, EVERYONE), (channel.conversations[user].marks, user)]
+    everyone, own = (max(marks.history, model.live(channel_id, whose)) for marks, whose in both)
+    return everyone, own
+
+
+def _taking_part(channel: Channel | None, user: str) -> Conversation | None:
+    conversation = channel.conversations.get(user) if channel else None
+    return conversation if conversation and conversation.left is None else None

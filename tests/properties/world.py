@@ -1,0 +1,198 @@
+"""The real thing under the state machine: services on a real PostgreSQL and a real Redis, and a look at the disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import asyncpg
+from arq.connections import ArqRedis
+
+from history.apps.service import Apps
+from history.channels.model import ChannelKey, ChannelType, channel_key, derived_id
+from history.channels.service import Channels
+from history.database import Database, open_database
+from history.delivery.model import Reader, SyncPage
+from history.delivery.service import Delivery
+from history.messages.model import Draft, Flags, Message, Range
+from history.messages.service import Messages
+from history.retention.model import WAITING_PAIRS, Accepted, CleanDraft, Pair, cutoff_before, queue_member
+from history.retention.reclaim import Reclaim
+from history.retention.service import Cleans
+from server.queue import Breaker, Queue, open_redis
+from tests.clock import FixedClock
+from tests.properties.model import EVERYONE, PairKey
+from tests.properties.rules import Given, Notice
+
+T = TypeVar("T")
+BATCH = 2
+"""Rows that reclaim takes at once: small, so that a visit has several grants."""
+_WHOLE_AXIS = Range(first=0, end=1 << 62)
+_EMPTY = (
+    "DELETE FROM messages; DELETE FROM device_marks; DELETE FROM conversations; DELETE FROM clean_requests;"
+    " DELETE FROM channels; DELETE FROM keys; DELETE FROM apps"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all examples of a test share: one event loop, one database, one Redis."""
+
+    run: Callable[[Coroutine[Any, Any, Any]], Any]
+    database: Database
+    redis: ArqRedis
+    connection: asyncpg.Connection[asyncpg.Record]
+
+
+@contextmanager
+def open_ground(database_url: str, redis_url: str) -> Iterator[Ground]:
+    """Connections for as long as the test lasts."""
+
+    async def enter(stack: AsyncExitStack) -> Ground:
+        database = await stack.enter_async_context(open_database(database_url))
+        redis = await stack.enter_async_context(open_redis(redis_url))
+        connection = await asyncpg.connect(database_url)
+        stack.push_async_callback(connection.close)
+        return Ground(runner.run, database, redis, connection)
+
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        try:
+            yield runner.run(enter(stack))
+        finally:
+            runner.run(stack.aclose())
+
+
+class World:
+    """One app on that ground, as the edges drive it."""
+
+    def __init__(self, ground: Ground, clock: FixedClock) -> None:
+        self.clock = clock
+        self.redis = ground.redis
+        self._ground = ground
+        database = ground.database
+        channels = Channels(database)
+        self.apps = Apps(database, clock, master_key=bytes(32))
+        self.cleans = Cleans(database, channels, clock)
+        self.reclaim = Reclaim(database, clock, batch=BATCH)
+        self.queue = Queue(ground.redis, Breaker())
+        self._messages = Messages(database, channels, clock)
+        self._delivery = Delivery(database, self.apps, channels, clock)
+        self.app_key = self.run(self._begin())
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run it to its end on the ground's loop."""
+        result: T = self._ground.run(work)
+        return result
+
+    def together(self, *works: Awaitable[T]) -> list[T]:
+        """Run all of them at once; batches are made of this."""
+
+        async def gather() -> list[T]:
+            return list(await asyncio.gather(*works))
+
+        return self.run(gather())
+
+    def key(self, user: str, other: str) -> ChannelKey:
+        """Their direct channel."""
+        return channel_key(self.app_key, ChannelType.DIRECT, channel_id=other, user_id=user)
+
+    def channel_id(self, user: str, other: str) -> int:
+        """Its id, whether it exists or not."""
+        return derived_id(self.key(user, other), 0)
+
+    def member(self, pair: PairKey) -> bytes:
+        """How Redis spells a pair."""
+        return queue_member(Pair(self.app_key, pair.channel, pair.user)).encode()
+
+    async def send(
+        self, sender: str, to: list[str], content: str, *, persisted: bool, echoed: bool
+    ) -> list[str]:
+        """One message to each of them, in one commit."""
+        flags = (Flags.PERSISTED if persisted else Flags(0)) | (Flags.ECHOED if echoed else Flags(0))
+        keys = tuple(self.key(sender, other) for other in to)
+        return await self._messages.send(
+            Draft(channels=keys, sender=sender, type="text", content=content, flags=flags)
+        )
+
+    async def clean(
+        self, user: str, other: str, *, whose: str, sent_at: int | None, flag: bool | None
+    ) -> Accepted:
+        """Ask for a clean of the channel of user and other."""
+        return await self.cleans.accept(
+            CleanDraft(
+                channel=self.key(user, other),
+                user_id=whose,
+                operator=None if whose != EVERYONE else user,
+                before=cutoff_before(sent_at),
+                delete_compensated=flag,
+                reason=None,
+                source="test",
+            )
+        )
+
+    async def history(
+        self, user: str, other: str, *, below: int = _WHOLE_AXIS.end, most: int = 10_000
+    ) -> list[Message]:
+        """A page of what the user reads there."""
+        range_ = Range(first=_WHOLE_AXIS.first, end=below)
+        return await self._messages.history(self.key(user, other), user, range_, most=most)
+
+    async def sync(
+        self,
+        user: str,
+        device: str,
+        *,
+        limit: int = 1_000,
+        cursor: str | None = None,
+        reinstalled: bool = False,
+    ) -> SyncPage:
+        """One page; without a cursor and not reinstalled it writes nothing."""
+        reader = Reader(app_key=self.app_key, user_id=user, device_id=device)
+        return await self._delivery.sync(reader, limit=limit, cursor=cursor, reinstalled=reinstalled)
+
+    async def acknowledge(self, user: str, device: str, delivered: list[tuple[str, str]]) -> None:
+        """`delivered`: (other user, message id)."""
+        reader = Reader(app_key=self.app_key, user_id=user, device_id=device)
+        await self._delivery.acknowledge(reader, [(self.key(user, other), id_) for other, id_ in delivered])
+
+    async def forge(self, member: bytes, score: float) -> None:
+        """Somebody else writes into the set of waiting pairs."""
+        await self.redis.zadd(WAITING_PAIRS, {member: score})
+
+    async def forget(self) -> None:
+        """Redis is flushed."""
+        await self.redis.flushdb()
+
+    async def disk(self) -> dict[int, tuple[int, list[int]]]:
+        """(reclaimed_to, positions of the messages that are there) of each channel of the app."""
+        rows = await self._ground.connection.fetch(
+            "SELECT id, reclaimed_to, ARRAY(SELECT position FROM messages WHERE channel_id = id ORDER BY position) AS there"
+            " FROM channels WHERE app_key = $1",
+            self.app_key,
+        )
+        return {row["id"]: (row["reclaimed_to"], row["there"]) for row in rows}
+
+    async def _begin(self) -> str:
+        # an app of the example's own; what the last example left would only make the worker's rounds longer
+        await self._ground.connection.execute(_EMPTY)
+        await self.redis.flushdb()
+        return (await self.apps.create("example")).app_key
+
+
+def given(page: SyncPage) -> list[Given]:
+    """The messages of a page in the model's words."""
+    return [
+        Given(at.message.channel_id, at.message.position, at.message.sender, at.message.content, at.origin)
+        for at in page.messages
+    ]
+
+
+def notices(page: SyncPage) -> list[Notice]:
+    """The cleans of a page in the model's words."""
+    return [
+        Notice(at.channel_id, at.cutoff, everyone=at.everyone, restored=at.restored) for at in page.cleans
+    ]
