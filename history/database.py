@@ -34,6 +34,12 @@ _LOST = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.LockNotAvailableError,
+    # a database that takes no connections for now, or a server that was set up anew
+    asyncpg.ObjectNotInPrerequisiteStateError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    # what asyncpg says when the server dies at a bad moment
+    asyncpg.InternalClientError,
     TimeoutError,
 )
 _READ_CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
@@ -150,7 +156,10 @@ class Database:
 async def _commit(transaction: asyncpg.transaction.Transaction) -> None:
     try:
         await transaction.commit()
-    except _LOST as exc:
+    except Exception as exc:
+        # the server's own no is a no; of anything else nobody knows what became of the commit
+        if isinstance(exc, asyncpg.PostgresError) and not isinstance(exc, _LOST):
+            raise
         raise OutcomeUnknown("The connection broke during the commit; ask before you send it again.") from exc
 
 

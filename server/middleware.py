@@ -61,6 +61,8 @@ async def _body(request: web.Request, type_: type[Struct]) -> Struct:
         raw = await request.read()
     except web.HTTPRequestEntityTooLarge as exc:
         raise BodyTooLarge("The body is too large; send less in one request.") from exc
+    except web.RequestPayloadError as exc:
+        raise NotJson("The body is not packed as its Content-Encoding says; send it plainly.") from exc
     return wire.decode(raw, type_)
 
 

@@ -118,7 +118,7 @@ JOBS = (apply_cleans, apply_forgotten, settle_cleans, make_months)
 def build_worker(settings: Settings, services: Services, *, burst: bool = False) -> Worker:
     """An arq worker over these services. Nothing is kept: a kept result would block its job's id."""
     return Worker(
-        functions=[func(job, keep_result=0, max_tries=1) for job in JOBS],
+        functions=[func(job, keep_result=0) for job in JOBS],
         # a burst ends when its queue is empty, which crons would never let it be
         cron_jobs=() if burst else _crons(),
         redis_settings=RedisSettings.from_dsn(settings.redis_url),
@@ -126,6 +126,9 @@ def build_worker(settings: Settings, services: Services, *, burst: bool = False)
         burst=burst,
         poll_delay=0 if burst else 0.2,
         job_timeout=JOB_SECONDS,
+        keep_result=0,
+        # a job that was cut short is done again, however often: all of them can be
+        max_tries=1_000_000,
         handle_signals=False,
         job_serializer=msgspec.msgpack.encode,
         job_deserializer=msgspec.msgpack.decode,
@@ -136,9 +139,9 @@ def build_worker(settings: Settings, services: Services, *, burst: bool = False)
 def _crons() -> list[CronJob]:
     """Their ids carry the time: a job that died with its worker does not stand in the way of the next one."""
     return [
-        cron(apply_forgotten, second=_EVERY_FIVE_SECONDS, keep_result=0, max_tries=1),
-        cron(settle_cleans, second=_EVERY_SECOND, keep_result=0, max_tries=1),
-        cron(make_months, second=0, run_at_startup=True, keep_result=0, max_tries=1),
+        cron(apply_forgotten, second=_EVERY_FIVE_SECONDS, keep_result=0),
+        cron(settle_cleans, second=_EVERY_SECOND, keep_result=0),
+        cron(make_months, second=0, run_at_startup=True, keep_result=0),
     ]
 
 

@@ -177,6 +177,7 @@ def read_queue_member(text: str) -> Pair | None:
     channel_id, colon, user_id = rest.partition(":")
     if (
         not colon
+        or len(channel_id) > len(str(NEVER))
         or not channel_id.isascii()
         or not channel_id.isdigit()
         or int(channel_id) > NEVER
