@@ -48,7 +48,8 @@ def is_ready(url: str) -> bool:
 def _taken(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
-            f"Port {port} on {host} is taken by another program: stop it, or choose another port with --port."
+            f"Port {port} on {host} is taken, perhaps by another tidemark: stop what runs there, or choose another port "
+            'with --port (make run ARGS="--port 8090").'
         )
     if error.errno == errno.EACCES:
         return f"This user may not listen on port {port}: choose one from 1024 on with --port."

@@ -1,4 +1,4 @@
-"""Two commands to try a running `up` with: they sign and send a request as any client of the v4 API would."""
+"""Commands to try a running `up` with: they sign and send a request as any client of the v4 API would."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from cli.errors import Refused, reason
 from cli.folder import DataFolder
 
 DEFAULT_DATA = Path(".tidemark")
+_DAY_MS = 86_400_000
 _data = click.option(
     "--data", type=click.Path(path_type=Path), default=DEFAULT_DATA, help="The data folder of `up`."
 )
@@ -34,10 +35,10 @@ def demo() -> None:
 @demo.command()
 @click.option("--from", "sender", default="alice", show_default=True, help="Who sends.")
 @click.option("--to", "recipient", default="bob", show_default=True, help="Who receives.")
-@click.argument("text", default="Hello")
+@click.argument("text", default="Hello", metavar="[TEXT]")
 @_data
 def send(sender: str, recipient: str, text: str, data: Path) -> None:
-    """Send TEXT as a direct message."""
+    """Send TEXT (Hello) as a direct message."""
     content = json.dumps({"content": text}, ensure_ascii=False)
     body = {"fromUserId": sender, "toUserIds": [recipient], "messageType": "RC:TxtMsg", "content": content}
     _post(data, "/v4/direct-channel/message/send", body)
@@ -53,14 +54,26 @@ def clean(user: str, other: str, data: Path) -> None:
     _post(data, "/v4/channel/message/history/clean", body)
 
 
+@demo.command()
+@click.option("--user", default="bob", show_default=True, help="Whose history.")
+@click.option("--with", "other", default="alice", show_default=True, help="The other user of the channel.")
+@_data
+def history(user: str, other: str, data: Path) -> None:
+    """List what a user may read of one direct channel, the last day, newest first."""
+    now = time.clock_gettime_ns(time.CLOCK_REALTIME) // 1_000_000
+    times = {"startAt": now, "endAt": now - _DAY_MS, "includeStart": True}
+    _post(data, "/v4/direct-channel/history-message/list", {"userId": user, "channelId": other, **times})
+
+
 def commands(data: Path) -> list[str]:
-    """The two commands, ready to paste: the program by its path, the folder unless it is the default."""
+    """Three commands, ready to paste: the program by its path, the folder unless it is the default."""
     program = Path(sys.executable).with_name("tidemark")
     words = [_short(program)] if program.exists() else [sys.executable, "-m", "cli"]
     folder = [] if data == DEFAULT_DATA else ["--data", str(data)]
     tries = (
         ["demo", "send", "--from", "alice", "--to", "bob", "Hello"],
         ["demo", "clean", "--user", "bob", "--with", "alice"],
+        ["demo", "history", "--user", "bob", "--with", "alice"],
     )
     return [shlex.join([*words, *words_of_try, *folder]) for words_of_try in tries]
 

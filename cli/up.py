@@ -114,12 +114,14 @@ def _wait_until_ready(url: str, edges: list[Edge], checkpoint: Checkpoint) -> No
 
 
 def _say_ready(url: str, data: Path) -> None:
-    first, clean = commands(data)
+    first, clean, history = commands(data)
     terminal.ready(f"tidemark is ready on {url} (Ctrl-C stops it)")
     terminal.plain()
     terminal.plain("Send a first message, then clean it, from another terminal in this folder:")
     terminal.plain(f"  {first}")
     terminal.plain(f"  {clean}")
+    terminal.plain("Before and after, see what he may read:")
+    terminal.plain(f"  {history}")
     terminal.plain()
 
 

@@ -21,7 +21,7 @@ def mode(path: Path) -> int:
 
 
 def printed_commands(running: Up) -> list[str]:
-    running.wait_for("demo clean")
+    running.wait_for("demo history")
     return [line.strip() for line in running.lines if line.startswith("  ") and " demo " in line]
 
 
@@ -75,8 +75,10 @@ def test_valkey_is_reached_by_its_socket_only(running: Up) -> None:
 
 
 def test_the_printed_commands_work_as_they_are(running: Up) -> None:
-    send, clean = printed_commands(running)
-    for command, path in ((send, "/message/send"), (clean, "/history/clean")):
+    send, clean, history = printed_commands(running)
+    calls = ((send, "/message/send"), (history, "/list"), (clean, "/history/clean"), (history, "/list"))
+    read = []
+    for command, path in calls:
         done = subprocess.run(
             ["/bin/sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False
         )
@@ -84,7 +86,11 @@ def test_the_printed_commands_work_as_they_are(running: Up) -> None:
         asked, _body, answer = done.stdout.strip().splitlines()
         assert asked.endswith(path)
         assert answer.startswith("200 ")
-        assert json.loads(answer.removeprefix("200 "))["code"] == 0
+        said = json.loads(answer.removeprefix("200 "))
+        assert said["code"] == 0
+        if path == "/list":
+            read.append([message["content"] for message in said["result"]["messages"]])
+    assert read == [['{"content": "Hello"}'], []]
 
 
 def test_the_demo_says_so_when_nothing_answers(running: Up, short_folder: Path) -> None:
