@@ -1,17 +1,17 @@
--- Tidemark: the database as it is today (schema version 1).
+-- Tidemark: the database as it is today (schema version 2).
 --
 -- Every instant and every position is a bigint: microseconds since the epoch, one axis for both.
 -- A message is cleaned when its position is below a cutoff, so every rule is a comparison.
 -- Ids are the app's own text, compared byte by byte: COLLATE "C" everywhere.
--- On Citus, channels, messages, conversations, device_marks and clean_requests are distributed by
--- channel and co-located; apps and keys are reference tables. So no table is unique without its channel.
+-- On Citus, channels, messages, message_keys, recalls, conversations, device_marks and clean_requests are distributed by
+-- channel and co-located; the others are reference tables. So no table of those is unique without its channel.
 
 CREATE TABLE schema_version (
     version integer NOT NULL,
     CONSTRAINT schema_version_pkey PRIMARY KEY (version)
 );
 COMMENT ON TABLE schema_version IS 'One row: a process refuses to start on another version.';
-INSERT INTO schema_version (version) VALUES (1);
+INSERT INTO schema_version (version) VALUES (2);
 
 CREATE TABLE apps (
     app_key text COLLATE "C" NOT NULL,
@@ -31,6 +31,18 @@ CREATE TABLE apps (
     reject_replayed_nonces boolean NOT NULL DEFAULT false,
     -- a setting that moves floors leaves its mark here: the worker marks the channels after this id due, then clears it
     mark_due_after bigint,
+    -- the secret before the last rotation, accepted until then
+    previous_secret bytea,
+    previous_secret_until bigint NOT NULL DEFAULT 0,
+    direct_group_storage boolean NOT NULL DEFAULT true,
+    open_storage boolean NOT NULL DEFAULT true,
+    -- after how many days rows of side tables go
+    device_days integer NOT NULL DEFAULT 90,
+    left_days integer NOT NULL DEFAULT 30,
+    recall_days integer NOT NULL DEFAULT 30,
+    journal_days integer NOT NULL DEFAULT 365,
+    token_days integer NOT NULL DEFAULT 365,
+    idempotency_hours integer NOT NULL DEFAULT 24,
     CONSTRAINT apps_pkey PRIMARY KEY (app_key),
     CONSTRAINT apps_name_size CHECK (length(name) BETWEEN 1 AND 64),
     CONSTRAINT apps_compensation_days_range CHECK (compensation_days BETWEEN 0 AND 7),
@@ -38,7 +50,13 @@ CREATE TABLE apps (
     CONSTRAINT apps_undo_seconds_range CHECK (undo_seconds BETWEEN 0 AND 2592000),
     CONSTRAINT apps_clean_rate_limit_range CHECK (clean_rate_limit >= 0),
     CONSTRAINT apps_max_content_bytes_range CHECK (max_content_bytes BETWEEN 1 AND 1048576),
-    CONSTRAINT apps_signature_max_age_range CHECK (signature_max_age_seconds >= 0)
+    CONSTRAINT apps_signature_max_age_range CHECK (signature_max_age_seconds >= 0),
+    CONSTRAINT apps_device_days_range CHECK (device_days BETWEEN 8 AND 3650),
+    CONSTRAINT apps_left_days_range CHECK (left_days BETWEEN 1 AND 3650),
+    CONSTRAINT apps_recall_days_range CHECK (recall_days BETWEEN 8 AND 3650),
+    CONSTRAINT apps_journal_days_range CHECK (journal_days BETWEEN 31 AND 3650),
+    CONSTRAINT apps_token_days_range CHECK (token_days BETWEEN 1 AND 3650),
+    CONSTRAINT apps_idempotency_hours_range CHECK (idempotency_hours BETWEEN 1 AND 720)
 );
 COMMENT ON TABLE apps IS 'A tenant: its secret and its settings. Grants take the row FOR SHARE, what may lower a floor FOR UPDATE.';
 
@@ -49,12 +67,28 @@ CREATE TABLE keys (
     app_key text COLLATE "C",
     name text NOT NULL,
     created_at bigint NOT NULL,
+    id uuid NOT NULL,
+    read_only boolean NOT NULL DEFAULT false,
+    last_used_at bigint,
     CONSTRAINT keys_pkey PRIMARY KEY (hash),
     CONSTRAINT keys_kind_known CHECK (kind IN ('admin', 'api')),
     CONSTRAINT keys_api_has_app CHECK (kind = 'admin' OR app_key IS NOT NULL),
     CONSTRAINT keys_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
 );
-COMMENT ON TABLE keys IS 'Admin keys (all apps) and API keys (one app), hashed.';
+COMMENT ON TABLE keys IS 'API keys (one app) and admin keys (one app, or all where app_key is null), hashed.';
+
+CREATE TABLE tokens (
+    hash bytea NOT NULL,
+    app_key text COLLATE "C" NOT NULL,
+    user_id text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    CONSTRAINT tokens_pkey PRIMARY KEY (hash),
+    CONSTRAINT tokens_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
+);
+COMMENT ON TABLE tokens IS 'Access tokens of users, hashed. An expired one goes at the next sweep.';
+CREATE INDEX tokens_by_user ON tokens (app_key, user_id);
+CREATE INDEX tokens_by_expiry ON tokens (expires_at);
 
 CREATE TABLE channels (
     -- 63 bits of SHA-256 over (app, type, key, attempt): derived, not looked up
@@ -74,6 +108,17 @@ CREATE TABLE channels (
     reclaimed_to bigint NOT NULL DEFAULT 0,
     -- when to look at the floor again; null: not before something marks the channel due
     next_reclaim_at bigint,
+    name text,
+    owner text COLLATE "C",
+    created_at bigint NOT NULL DEFAULT 0,
+    member_count integer NOT NULL DEFAULT 0,
+    -- a dismissed group, a destroyed open channel: cleaned by everyone, settled; what is missed stays
+    dismissed_at bigint,
+    -- open channels alone: microseconds that it lives after its creation, or after its last message
+    ttl bigint,
+    ttl_from_last_message boolean NOT NULL DEFAULT false,
+    -- rises with each recall, under the row's lock
+    last_recall bigint NOT NULL DEFAULT 0,
     CONSTRAINT channels_pkey PRIMARY KEY (id),
     CONSTRAINT channels_type_known CHECK (type IN (1, 3, 4, 6)),
     CONSTRAINT channels_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
@@ -82,17 +127,21 @@ COMMENT ON TABLE channels IS
     'Where messages go. Every append updates last_position, so no index holds it: those updates stay HOT in the spare 30 percent.';
 CREATE INDEX channels_due ON channels (next_reclaim_at) WHERE next_reclaim_at IS NOT NULL;
 CREATE INDEX channels_by_app ON channels (app_key, id);
+CREATE INDEX channels_dismissed ON channels (dismissed_at) WHERE dismissed_at IS NOT NULL;
 
 CREATE TABLE messages (
     channel_id bigint NOT NULL,
     position bigint NOT NULL,
-    -- bits: 1 stored for history, 2 echoed to the sender, 4 recalled, 8 silent (neither missed nor compensated)
+    -- bits: 1 stored for history, 2 echoed to the sender, 4 recalled, 8 silent (neither missed nor compensated),
+    -- 16 may carry metadata
     flags smallint NOT NULL,
     sender text COLLATE "C" NOT NULL,
     type text COLLATE "C" NOT NULL,
     content text COLLATE "C" NOT NULL,
     -- null: every participant
     recipients text[] COLLATE "C",
+    -- the JSON of the metadata that the sender gave
+    metadata text COLLATE "C",
     CONSTRAINT messages_pkey PRIMARY KEY (channel_id, position)
 ) PARTITION BY RANGE (position);
 COMMENT ON TABLE messages IS
@@ -112,10 +161,19 @@ CREATE TABLE conversations (
     settled_sync_cutoff bigint NOT NULL DEFAULT 0,
     -- everything up to and including it has been received by a device of the user
     delivered_position bigint NOT NULL DEFAULT 0,
+    -- when he joined a group; null where nobody joins
+    joined_at bigint,
+    left_at bigint,
+    read_position bigint NOT NULL DEFAULT 0,
+    pinned boolean NOT NULL DEFAULT false,
+    muted boolean NOT NULL DEFAULT false,
+    archived_at bigint,
     CONSTRAINT conversations_pkey PRIMARY KEY (channel_id, user_id)
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE conversations IS 'One user''s view of one channel. Made by the first message or by joining, never by a clean.';
 CREATE INDEX conversations_by_user ON conversations (app_key, user_id, channel_id);
+CREATE INDEX conversations_by_join ON conversations (channel_id, joined_at, user_id) WHERE joined_at IS NOT NULL;
+CREATE INDEX conversations_left ON conversations (left_at) WHERE left_at IS NOT NULL;
 
 CREATE TABLE device_marks (
     channel_id bigint NOT NULL,
@@ -125,9 +183,48 @@ CREATE TABLE device_marks (
     position bigint NOT NULL DEFAULT 0,
     -- the effective history cutoff that this device knows of
     told_cutoff bigint NOT NULL DEFAULT 0,
+    -- the last recall that this device knows of
+    told_recall bigint NOT NULL DEFAULT 0,
     CONSTRAINT device_marks_pkey PRIMARY KEY (channel_id, user_id, device_id)
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE device_marks IS 'What one device of a user has of one channel. No row: it has nothing.';
+
+CREATE TABLE devices (
+    app_key text COLLATE "C" NOT NULL,
+    user_id text COLLATE "C" NOT NULL,
+    device_id text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    last_seen_at bigint NOT NULL,
+    CONSTRAINT devices_pkey PRIMARY KEY (app_key, user_id, device_id),
+    CONSTRAINT devices_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
+);
+COMMENT ON TABLE devices IS 'Installations that have synced. One that is unused for a period goes, with its marks.';
+CREATE INDEX devices_by_last_seen ON devices (last_seen_at);
+
+CREATE TABLE message_keys (
+    channel_id bigint NOT NULL,
+    sender text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    position bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    CONSTRAINT message_keys_pkey PRIMARY KEY (channel_id, sender, key)
+);
+COMMENT ON TABLE message_keys IS 'Idempotency: the same key of the same sender in the same channel for a while is the same message (setting idempotency_hours).';
+CREATE INDEX message_keys_by_expiry ON message_keys (expires_at);
+
+CREATE TABLE recalls (
+    channel_id bigint NOT NULL,
+    -- increasing under the channel's lock: device_marks.told_recall is the last one told
+    stamp bigint NOT NULL,
+    position bigint NOT NULL,
+    -- as the message had them: the message itself may be gone
+    sender text COLLATE "C" NOT NULL,
+    recipients text[] COLLATE "C",
+    created_at bigint NOT NULL,
+    CONSTRAINT recalls_pkey PRIMARY KEY (channel_id, stamp)
+);
+COMMENT ON TABLE recalls IS 'From here devices learn what was recalled, for a period.';
+CREATE INDEX recalls_by_age ON recalls (created_at);
 
 CREATE TABLE clean_requests (
     channel_id bigint NOT NULL,
@@ -162,3 +259,4 @@ COMMENT ON TABLE clean_requests IS 'The journal: Redis says only which pairs hav
 CREATE INDEX clean_requests_unapplied ON clean_requests (channel_id, user_id) WHERE state = 'accepted';
 CREATE INDEX clean_requests_by_pair ON clean_requests (channel_id, user_id, cutoff);
 CREATE INDEX clean_requests_unsettled ON clean_requests (undo_until) WHERE state = 'applied';
+CREATE INDEX clean_requests_settled ON clean_requests (settled_at) WHERE state = 'settled';

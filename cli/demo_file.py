@@ -44,7 +44,8 @@ async def keep(folder: DataFolder, settings: Settings, base_url: str) -> Demo:
     addresses = {"base_url": base_url, "database_url": settings.database_url, "redis_url": settings.redis_url}
     if before is None:
         async with open_apps(settings) as apps:
-            new, admin_key = await apps.create("demo"), await apps.create_admin_key("demo")
+            new = await apps.create("demo")
+            admin_key, _ = await apps.create_key("demo", kind="admin", app_key=None)
         keys = {"app_key": new.app_key, "app_secret": new.app_secret, "api_key": new.api_key}
         after = Demo(**addresses, **keys, admin_key=admin_key)
     else:

@@ -6,8 +6,11 @@ TidemarkError
 ├── Unauthorized            who is calling could not be established
 │   ├── UnknownApp          no such app
 │   ├── BadSignature        the signature does not match, is too old, or was used before
-│   └── BadKey              the key is not one of ours, or may not do this
+│   └── BadKey              the key is not one of ours
+├── Forbidden               the caller is known and may not do this
 ├── NotFound                the named thing does not exist
+├── Conflict                it stands in the way of something that is there
+├── NotEnabled              the app's settings have this service off
 ├── RateLimited             too many requests; says when to come back
 ├── Unavailable             nothing was decided; the same call may be made again
 │   ├── DatabaseUnavailable Postgres did not answer
@@ -52,11 +55,23 @@ class BadSignature(Unauthorized):
 
 
 class BadKey(Unauthorized):
-    """The key is not one of ours, or may not do this."""
+    """The key is not one of ours."""
 
 
 class NotFound(TidemarkError):
     """The named thing does not exist."""
+
+
+class Forbidden(TidemarkError):
+    """The caller is known and may not do this."""
+
+
+class Conflict(TidemarkError):
+    """It stands in the way of something that is there."""
+
+
+class NotEnabled(TidemarkError):
+    """The app's settings have this service off."""
 
 
 class RateLimited(TidemarkError):

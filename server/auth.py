@@ -1,4 +1,4 @@
-"""Who is calling: signatures of the server API, bearer keys of the admin API."""
+"""Who is calling: signatures of the server API, bearer keys of the admin API, access tokens of users."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
-from history.apps.model import App
+from history.apps.model import App, Token, is_app_key
 from history.apps.service import Apps
 from history.axis import SECOND
-from history.errors import BadKey, BadSignature
+from history.errors import BadKey, BadSignature, Forbidden, NotFound
 from server.limits import Limits
 
 _SECONDS_BELOW = 10**11
@@ -30,10 +30,8 @@ async def signed_app(headers: Mapping[str, str], apps: Apps, limits: Limits, *, 
     if not app_key or not nonce or not timestamp or not signature or len(nonce) > _LONGEST_NONCE:
         raise BadSignature("Sign the request: send the headers App-Key, Nonce, Timestamp and Signature.")
     app = await apps.find(app_key)
-    text = f"{app.secret}{nonce}{timestamp}".encode("utf-8", "surrogateescape")
-    # SHA-1 is the scheme of this API; the body is not signed, so run it behind TLS
-    expected = hashlib.sha1(text, usedforsecurity=False).hexdigest()
-    if not hmac.compare_digest(expected.encode(), signature.lower().encode("utf-8", "surrogateescape")):
+    secrets = [app.secret] if app.previous_secret is None else [app.secret, app.previous_secret]
+    if not any(_matches(secret, f"{nonce}{timestamp}", signature) for secret in secrets):
         raise BadSignature("The Signature does not match: it is hex SHA1(AppSecret + Nonce + Timestamp).")
     if app.settings.signature_max_age_seconds:
         _check_age(timestamp, app.settings.signature_max_age_seconds * SECOND, now=now)
@@ -51,9 +49,38 @@ def _check_age(timestamp: str, most: int, *, now: int) -> None:
         raise BadSignature("The Timestamp is too far from now; check the clock of the machine that signs.")
 
 
-async def check_admin(headers: Mapping[str, str], apps: Apps) -> None:
-    """BadKey unless the request carries an admin key."""
+def _matches(secret: str, signed: str, signature: str) -> bool:
+    text = f"{secret}{signed}".encode("utf-8", "surrogateescape")
+    # SHA-1 is the scheme of this API; the body is not signed, so run it behind TLS
+    expected = hashlib.sha1(text, usedforsecurity=False).hexdigest()
+    return hmac.compare_digest(expected.encode(), signature.lower().encode("utf-8", "surrogateescape"))
+
+
+async def admin_of(headers: Mapping[str, str], apps: Apps, *, app_key: str | None, reads: bool) -> str | None:
+    """The one app that the request's admin key opens, None for all; refused where it may not do this.
+
+    `app_key` is the app that the path names, `reads` says that the call changes nothing.
+    """
+    key = await apps.find_key(_bearer(headers, "This call needs an admin key"), kind="admin")
+    if key.read_only and not reads:
+        raise Forbidden("This admin key may only read.")
+    if app_key is not None and key.app_key not in (None, app_key):
+        raise Forbidden("This admin key is for another app.")
+    if app_key is not None and not is_app_key(app_key):
+        # Postgres cannot even be asked for some of these
+        raise NotFound("There is no app with this App-Key.")
+    return key.app_key
+
+
+async def user_token(headers: Mapping[str, str], apps: Apps) -> Token | None:
+    """Whose access token the request carries; None where it carries none."""
+    if "Authorization" not in headers:
+        return None
+    return await apps.find_token(_bearer(headers, "This call needs a signature or an access token"))
+
+
+def _bearer(headers: Mapping[str, str], sentence: str) -> str:
     scheme, _, key = headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
-        raise BadKey("This call needs an admin key: send Authorization: Bearer <adminKey>.")
-    await apps.check_admin_key(key.strip())
+        raise BadKey(f"{sentence}: send Authorization: Bearer <key>.")
+    return key.strip()

@@ -21,6 +21,7 @@ class Caller(Enum):
     """Who may call a route."""
 
     APP = "a chat backend, by signature"
+    USER = "a chat backend, by signature; or the user that the body names, by bearer access token"
     ADMIN = "an admin, by bearer key"
     ANYONE = "anyone"
 
@@ -31,7 +32,9 @@ class Call(Generic[B]):
 
     services: Services
     app: App | None
-    """The app that signed; None on routes that no app signs."""
+    """The app that signed, or whose user calls; None on the other routes."""
+    admin_of: str | None
+    """The one app that the admin key opens; None where it opens all."""
     body: B
     path: Mapping[str, str]
 

@@ -9,17 +9,19 @@ import structlog
 from aiohttp import web
 from msgspec import Struct
 
-from history.errors import RateLimited, TidemarkError, Unavailable
-from server import wire
-from server.auth import check_admin, signed_app
+from history.errors import Forbidden, RateLimited, TidemarkError, Unavailable
+from server import parse
+from server.auth import admin_of, signed_app, user_token
 from server.calls import SERVICES, Call, Caller, Reply, Route
 from server.errors import INTERNAL, BodyTooLarge, NoSuchPath, NotJson, WrongMethod, answer
+from server.wire.common import Fault
 
 log = structlog.get_logger()
 
 Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID = "X-Request-ID"
 _LONGEST_REQUEST_ID = 36
+_NOT_TAKEN = 1002
 _JSON = "application/json; charset=utf-8"
 _encoder = msgspec.json.Encoder()
 
@@ -41,20 +43,31 @@ def endpoint(route: Route) -> Endpoint:
     """The aiohttp handler of a route: authenticate, parse, call, render."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        services = request.app[SERVICES]
-        app = None
-        if route.caller is Caller.APP:
+        services, path = request.app[SERVICES], request.match_info
+        app, user, admin = None, None, None
+        if route.caller is Caller.USER:
+            user = await user_token(request.headers, services.apps)
+        if user is not None:
+            app = await services.apps.find(user.app_key)
+        elif route.caller in (Caller.APP, Caller.USER):
             app = await signed_app(request.headers, services.apps, services.limits, now=services.clock.now())
         elif route.caller is Caller.ADMIN:
-            await check_admin(request.headers, services.apps)
+            admin = await admin_of(
+                request.headers, services.apps, app_key=path.get("appKey"), reads=route.method == "GET"
+            )
         body = await _body(request, route.body) if route.body is not None else None
-        call = Call(services=services, app=app, body=body, path=request.match_info)
+        if user is not None and getattr(body, "userId", None) != user.user_id:
+            raise Forbidden("This access token is of another user than userId.")
+        call = Call(services=services, app=app, admin_of=admin, body=body, path=path)
         return _render(await route.handler(call), enveloped=route.enveloped)
 
     return handle
 
 
 async def _body(request: web.Request, type_: type[Struct]) -> Struct:
+    if not request.body_exists:
+        # before its type: clients that send nothing still name one
+        return parse.decode(b"", type_)
     if "Content-Type" in request.headers and request.content_type != "application/json":
         raise NotJson("Send the body as JSON, with Content-Type: application/json.")
     try:
@@ -63,7 +76,7 @@ async def _body(request: web.Request, type_: type[Struct]) -> Struct:
         raise BodyTooLarge("The body is too large; send less in one request.") from exc
     except web.RequestPayloadError as exc:
         raise NotJson("The body is not packed as its Content-Encoding says; send it plainly.") from exc
-    return wire.decode(raw, type_)
+    return parse.decode(raw, type_)
 
 
 def _render(reply: Reply, *, enveloped: bool) -> web.Response:
@@ -92,14 +105,13 @@ async def answer_errors(request: web.Request, handler: Endpoint) -> web.StreamRe
             log.warning(
                 "A request was refused.", path=request.path, error=type(exc).__name__, request_id=request_id
             )
-    except web.HTTPException:
-        raise
+    except web.HTTPException as exc:
+        # what aiohttp refuses by itself: headers and encodings that it does not take
+        response = _json(Fault(_NOT_TAKEN, f"The request was not taken: {exc.reason}."), exc.status)
     except Exception:
         # what went wrong stands in the log, never in the answer
         log.exception("A request failed.", path=request.path, request_id=request_id)
-        response = _json(
-            wire.Fault(INTERNAL.code, "Something went wrong here; try again later."), INTERNAL.status
-        )
+        response = _json(Fault(INTERNAL.code, "Something went wrong here; try again later."), INTERNAL.status)
     if request_id:
         response.headers[REQUEST_ID] = request_id
     return response
@@ -107,7 +119,7 @@ async def answer_errors(request: web.Request, handler: Endpoint) -> web.StreamRe
 
 def _fault(error: TidemarkError) -> web.Response:
     row = answer(error)
-    response = _json(wire.Fault(row.code, str(error)), row.status)
+    response = _json(Fault(row.code, str(error)), row.status)
     if isinstance(error, RateLimited):
         response.headers["Retry-After"] = str(error.retry_after)
     elif isinstance(error, Unavailable):

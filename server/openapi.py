@@ -11,8 +11,8 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from server import wire
 from server.calls import Caller, Route
+from server.wire.common import Fault
 
 _SCHEMA = "#/components/schemas/{name}"
 _SIGNATURE = {
@@ -23,17 +23,22 @@ _SIGNATURE = {
 }
 _SECURITY: dict[Caller, list[dict[str, list[str]]]] = {
     Caller.APP: [{name: [] for name in _SIGNATURE}],
+    Caller.USER: [{name: [] for name in _SIGNATURE}, {"AccessToken": []}],
     Caller.ADMIN: [{"AdminKey": []}],
     Caller.ANYONE: [],
 }
 _FAULTS = {
-    Caller.APP: ("400", "401", "429", "503"),
-    Caller.ADMIN: ("400", "401", "404", "503"),
+    Caller.APP: ("400", "401", "404", "409", "429", "430", "503"),
+    Caller.USER: ("400", "401", "403", "503"),
+    Caller.ADMIN: ("400", "401", "403", "404", "503"),
     Caller.ANYONE: ("503",),
 }
 _REASONS = {
     "400": "A field is missing, wrong or too long; the sentence names it. Nothing was changed.",
     "401": "The signature or the key does not match.",
+    "403": "The key or the token may not do this.",
+    "409": "It stands in the way of something that is there.",
+    "430": "The app's settings have this service off.",
     "404": "There is no such thing.",
     "429": "Too many requests in this second; see Retry-After.",
     "503": "Nothing was decided; try again after Retry-After seconds.",
@@ -43,7 +48,7 @@ _REASONS = {
 def describe(routes: Sequence[Route]) -> dict[str, Any]:
     """The document as plain data."""
     types = {type_ for route in routes for type_ in (route.body, route.result) if type_ is not None}
-    ordered = sorted(types | {wire.Fault}, key=lambda type_: type_.__name__)
+    ordered = sorted(types | {Fault}, key=lambda type_: type_.__name__)
     _, schemas = msgspec.json.schema_components(ordered, ref_template=_SCHEMA)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -75,7 +80,8 @@ def _schemes() -> dict[str, Any]:
         name: {"type": "apiKey", "in": "header", "name": header, "description": text}
         for name, (header, text) in _SIGNATURE.items()
     }
-    return {**signed, "AdminKey": {"type": "http", "scheme": "bearer"}}
+    bearer = {"type": "http", "scheme": "bearer"}
+    return {**signed, "AdminKey": bearer, "AccessToken": bearer}
 
 
 def _operation(route: Route) -> dict[str, Any]:
@@ -87,7 +93,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "responses": {
             "200": {"description": "Done.", "content": _json(_answer(route))},
             **{
-                status: {"description": _REASONS[status], "content": _json(_reference(wire.Fault))}
+                status: {"description": _REASONS[status], "content": _json(_reference(Fault))}
                 for status in _FAULTS[route.caller]
             },
         },

@@ -2,108 +2,98 @@
 
 from __future__ import annotations
 
-from server import wire
-from server.calls import Caller, Route
-from server.handlers import admin, cleans, delivery, health, messages
+from history.channels.model import ChannelType
+from server.calls import Caller, Handler, Route
+from server.handlers import admin, channels, cleans, health, messages, users
+from server.wire import admin as admin_wire
+from server.wire import channels as channel_wire
+from server.wire import common
+from server.wire import messages as message_wire
+from server.wire import users as user_wire
 
+
+def _v4(
+    path: str, handler: Handler, body: type, result: type | None, summary: str, caller: Caller = Caller.APP
+) -> Route:
+    return Route(
+        method="POST",
+        path=f"/v4/{path}",
+        caller=caller,
+        handler=handler,
+        body=body,
+        result=result,
+        summary=summary,
+    )
+
+
+def _admin(method: str, path: str, handler: Handler, body: type | None, result: type, summary: str) -> Route:
+    return Route(
+        method=method,
+        path=f"/admin/apps{path}",
+        caller=Caller.ADMIN,
+        handler=handler,
+        body=body,
+        result=result,
+        summary=summary,
+    )
+
+
+def _open(path: str, handler: Handler, result: type, summary: str) -> Route:
+    return Route(
+        method="GET", path=path, caller=Caller.ANYONE, handler=handler, result=result, summary=summary
+    )
+
+
+_HISTORY = "List what a user may read, newest first"
 _CLEAN = "Clean history before a moment: for one user, in open channels for everyone"
+_M, _C, _U, _A = message_wire, channel_wire, user_wire, admin_wire
 
+# fmt: off
 ROUTES = (
-    Route(
-        method="POST",
-        path="/v4/direct-channel/message/send",
-        caller=Caller.APP,
-        handler=messages.send_direct,
-        body=wire.DirectSend,
-        result=wire.DirectSent,
-        summary="Send a direct message to up to 1,000 users",
-    ),
-    Route(
-        method="POST",
-        path="/v4/direct-channel/history-message/list",
-        caller=Caller.APP,
-        handler=messages.list_direct_history,
-        body=wire.HistoryList,
-        result=wire.HistoryPage,
-        summary="List what a user may read of a direct channel, newest first",
-    ),
+    _v4("direct-channel/message/send", messages.send_direct, _M.DirectSend, _M.UsersSent, "Send to users"),
+    _v4("group-channel/message/send", messages.send_group, _M.GroupSend, _M.ChannelsSent, "Send to groups"),
+    _v4("open-channel/message/send", messages.send_open, _M.OpenSend, _M.ChannelsSent, "Send to open channels"),
+    _v4("system-channel/message/send", messages.send_system, _M.SystemSend, _M.UsersSent, "Send as an account"),
     *(
-        Route(
-            method="POST",
-            path=f"/v4/channel/message/history/{verb}",
-            caller=Caller.APP,
-            handler=cleans.clean_history,
-            body=wire.Clean,
-            summary=_CLEAN,
-        )
-        # the documentation says clean, the vendor's SDKs say delete
-        for verb in ("clean", "delete")
+        _v4(f"{type_.name.lower()}-channel/history-message/list", messages.list_history(type_), _M.HistoryList,
+            _M.HistoryPage, _HISTORY)
+        for type_ in ChannelType
     ),
-    Route(
-        method="POST",
-        path="/v4/user/message/sync",
-        caller=Caller.APP,
-        handler=delivery.sync,
-        body=wire.Sync,
-        result=wire.SyncPage,
-        summary="What a device lacks: cleans, missed messages, compensation",
-    ),
-    Route(
-        method="POST",
-        path="/v4/user/message/ack",
-        caller=Caller.APP,
-        handler=delivery.acknowledge,
-        body=wire.Ack,
-        summary="Acknowledge what a device has received",
-    ),
-    Route(
-        method="POST",
-        path="/admin/apps",
-        caller=Caller.ADMIN,
-        handler=admin.create_app,
-        body=wire.NewApp,
-        result=wire.AppKeys,
-        summary="Make an app; its keys are shown once",
-    ),
-    Route(
-        method="GET",
-        path="/admin/apps",
-        caller=Caller.ADMIN,
-        handler=admin.list_apps,
-        result=wire.AppList,
-        summary="List the apps",
-    ),
-    Route(
-        method="GET",
-        path="/admin/apps/{appKey}/settings",
-        caller=Caller.ADMIN,
-        handler=admin.get_settings,
-        result=wire.SettingsView,
-        summary="The settings of an app",
-    ),
-    Route(
-        method="PATCH",
-        path="/admin/apps/{appKey}/settings",
-        caller=Caller.ADMIN,
-        handler=admin.change_settings,
-        body=wire.SettingsPatch,
-        result=wire.SettingsView,
-        summary="Change settings of an app",
-    ),
-    Route(
-        method="GET",
-        path="/healthz",
-        caller=Caller.ANYONE,
-        handler=health.health,
-        result=wire.Health,
-        summary="Is the process alive",
-    ),
-    Route(
-        method="GET",
-        path="/readyz",
-        caller=Caller.ANYONE,
-        handler=health.readiness,
-        result=wire.Readiness,
-        summary="Which part is missing",
-    ),
+    _v4("message/delete", messages.recall, _M.Recall, None, "Take a message back from everyone"),
+    # the documentation says clean, the vendor's SDKs say delete
+    _v4("channel/message/history/clean", cleans.clean_history, _M.Clean, None, _CLEAN),
+    _v4("channel/message/history/delete", cleans.clean_history, _M.Clean, None, _CLEAN),
+
+    _v4("group-channel/create", channels.create_group, _C.GroupCreate, None, "Make a group"),
+    _v4("group-channel/join", channels.join_group, _C.GroupUsers, _C.GroupView, "Let users into a group"),
+    _v4("group-channel/leave", channels.leave_group, _C.GroupUsers, None, "Let users leave a group"),
+    _v4("group-channel/dismiss", channels.dismiss_group, _C.GroupName, None, "End a group"),
+    _v4("group-channel/member/list", channels.list_members, _C.MemberList, _C.MemberPage, "Members of a group"),
+    _v4("group-channel/joined/list", channels.list_joined, _C.JoinedList, _C.JoinedPage, "Groups of a user"),
+    _v4("open-channel/create", channels.create_open, _C.OpenCreate, None, "Make an open channel"),
+    _v4("open-channel/destroy", channels.destroy_open, _C.OpenDestroy, None, "End open channels"),
+
+    _v4("user/message/sync", users.sync, _U.Sync, _U.SyncPage, "What a device lacks", Caller.USER),
+    _v4("user/message/ack", users.acknowledge, _U.Ack, None, "What a device has received", Caller.USER),
+    _v4("user/conversation/list", users.list_conversations, _U.ConversationList, _U.ConversationPage,
+        "A user's conversations, newest first", Caller.USER),
+    _v4("user/conversation/read", users.read_conversation, _U.ConversationRead, None, "Mark as read", Caller.USER),
+    _v4("user/device/list", users.list_devices, _U.DeviceList, _U.Devices, "A user's devices", Caller.USER),
+    _v4("user/device/remove", users.remove_device, _U.DeviceRemove, None, "Forget a device", Caller.USER),
+    _v4("auth/access-token/issue", users.issue_token, _U.TokenIssue, _U.TokenIssued, "An access token of a user"),
+    _v4("auth/access-token/expire", users.expire_tokens, _U.TokenExpire, None, "Let users' tokens end"),
+
+    _admin("POST", "", admin.create_app, _A.NewApp, _A.AppKeys, "Make an app; its keys are shown once"),
+    _admin("GET", "", admin.list_apps, None, _A.AppList, "List the apps"),
+    _admin("GET", "/{appKey}/settings", admin.get_settings, None, _A.SettingsView, "The settings of an app"),
+    _admin("PATCH", "/{appKey}/settings", admin.change_settings, _A.SettingsPatch, _A.SettingsView,
+           "Change settings of an app"),
+    _admin("POST", "/{appKey}/secret", admin.rotate_secret, _A.Rotate, _A.Rotated, "Rotate the app secret"),
+    _admin("POST", "/{appKey}/keys", admin.create_key, _A.NewKey, _A.KeyMade, "Make a key; it is shown once"),
+    _admin("GET", "/{appKey}/keys", admin.list_keys, None, _A.KeyList, "The keys of an app"),
+    _admin("DELETE", "/{appKey}/keys/{keyId}", admin.revoke_key, None, _A.Nothing, "Revoke a key"),
+
+    _open("/healthz", health.health, common.Health, "Is the process alive"),
+    _open("/readyz", health.readiness, common.Readiness, "Which part is missing"),
 )
+# fmt: on

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from history import migrate
 from history.apps.service import Apps
+from history.channels.membership import Membership
 from history.channels.service import Channels
 from history.clock import Clock
 from history.config import Settings
@@ -26,6 +27,7 @@ class Services:
     """What handlers call."""
 
     apps: Apps
+    membership: Membership
     messages: Messages
     delivery: Delivery
     cleans: Cleans
@@ -53,6 +55,7 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
         breaker = Breaker()
         yield Services(
             apps=apps,
+            membership=Membership(database, channels, clock),
             messages=Messages(database, channels, clock),
             delivery=Delivery(database, apps, channels, clock),
             cleans=Cleans(database, channels, clock),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
 
 from history.apps.service import Apps
 from history.axis import SECOND
+from history.channels.membership import Membership
 from history.channels.model import ChannelKey, ChannelType, channel_key
 from history.channels.service import Channels
 from history.cursors import message_id, read_message_id
@@ -22,6 +23,7 @@ from history.messages.service import Messages
 from history.retention.model import EVERYONE, Accepted, ApplyReport, CleanDraft, Pair, cutoff_before
 from history.retention.reclaim import Reclaim
 from history.retention.service import Cleans
+from history.retention.sweep import Sweep
 from tests.clock import FixedClock
 
 NOON = 1_773_144_000 * SECOND
@@ -40,20 +42,52 @@ class World:
     database: Database
     apps: Apps
     channels: Channels
+    membership: Membership
     messages: Messages
     delivery: Delivery
     cleans: Cleans
     reclaim: Reclaim
+    sweep: Sweep
 
     def channel(self, user: str = "ann", other: str = "bob") -> ChannelKey:
         """The direct channel of two users."""
         return channel_key(self.app_key, ChannelType.DIRECT, channel_id=other, user_id=user)
 
-    async def channel_id(self, user: str = "ann", other: str = "bob") -> int:
-        """Its id; the channel must be there."""
-        found = (await self.channels.locate([self.channel(user, other)]))[0]
+    def group(self, id_: str = "g") -> ChannelKey:
+        """A group, made or not."""
+        return ChannelKey(self.app_key, ChannelType.GROUP, (id_,))
+
+    def open(self, id_: str = "o") -> ChannelKey:
+        """An open channel, made or not."""
+        return ChannelKey(self.app_key, ChannelType.OPEN, (id_,))
+
+    def system(self, account: str = "news", user: str = "bob") -> ChannelKey:
+        """What an account sends a user."""
+        return channel_key(self.app_key, ChannelType.SYSTEM, channel_id=account, user_id=user)
+
+    async def make_group(self, *users: str, owner: str = "ann", id_: str = "g") -> ChannelKey:
+        """A group of the owner and these users."""
+        key = self.group(id_)
+        await self.membership.create_group(key, name=id_, owner=owner, users=users)
+        return key
+
+    async def make_open(
+        self, id_: str = "o", *, ttl: int | None = None, from_last_message: bool = True
+    ) -> ChannelKey:
+        """An open channel that lives for `ttl` minutes, or until it is destroyed."""
+        key = self.open(id_)
+        await self.membership.create_open(key, ttl_minutes=ttl, from_last_message=from_last_message)
+        return key
+
+    async def id_of(self, key: ChannelKey) -> int:
+        """A channel's id; the channel must be there."""
+        found = (await self.channels.locate([key]))[0]
         assert found is not None
         return found
+
+    async def channel_id(self, user: str = "ann", other: str = "bob") -> int:
+        """The id of a direct channel."""
+        return await self.id_of(self.channel(user, other))
 
     async def send(
         self,
@@ -65,23 +99,61 @@ class World:
         persist: bool = True,
         at: int | None = None,
     ) -> int:
-        """Send one message, the clock set to `at` before; its position."""
+        """Send one direct message, the clock set to `at` before; its position."""
+        key = self.channel(sender, to)
+        return await self.post(key, sender, content=content, echo=echo, persist=persist, at=at)
+
+    async def post(
+        self,
+        key: ChannelKey,
+        sender: str = "ann",
+        *,
+        content: str = "hello",
+        echo: bool = False,
+        persist: bool = True,
+        to: tuple[str, ...] | None = None,
+        client_key: str | None = None,
+        at: int | None = None,
+    ) -> int:
+        """Send one message into any channel, the clock set to `at` before; its position."""
         if at is not None:
             self.clock.set(at)
         flags = (Flags.PERSISTED if persist else Flags(0)) | (Flags.ECHOED if echo else Flags(0))
-        return read_message_id(
-            (await self.messages.send(self.draft(sender, to, content=content, flags=flags)))[0]
-        )[1]
+        draft = Draft(
+            channels=(key,),
+            sender=sender,
+            type="text",
+            content=content,
+            flags=flags,
+            recipients=to,
+            client_key=client_key,
+        )
+        return read_message_id((await self.messages.send(draft))[0])[1]
 
     def draft(self, sender: str, *to: str, content: str = "hello", flags: Flags = Flags.PERSISTED) -> Draft:
         """A message on its way to some users."""
         channels = tuple(self.channel(sender, user) for user in to)
         return Draft(channels=channels, sender=sender, type="text", content=content, flags=flags)
 
+    async def recall(
+        self, key: ChannelKey, position: int, sender: str = "ann", *, admin: bool = False
+    ) -> None:
+        """Take a message back."""
+        text = message_id(await self.id_of(key), position)
+        await self.messages.recall(key, text, sender=sender, admin=admin)
+
     async def history(self, user: str, other: str, *, range_: Range = ALWAYS, most: int = 100) -> list[int]:
-        """The positions of a history page, newest first."""
-        page = await self.messages.history(self.channel(user, other), user, range_, most=most)
+        """The positions of a history page of a direct channel, newest first."""
+        return await self.seen(self.channel(user, other), user, range_=range_, most=most)
+
+    async def seen(self, key: ChannelKey, user: str, *, range_: Range = ALWAYS, most: int = 100) -> list[int]:
+        """The positions of a history page of any channel, newest first."""
+        page = await self.messages.history(key, user, range_, most=most)
         return [message.position for message in page]
+
+    async def has_nothing(self, key: ChannelKey, user: str) -> bool:
+        """The user reads nothing of the channel, and a device that has nothing is given nothing of any."""
+        return not await self.seen(key, user) and not await self.given(user, "new")
 
     def reader(self, user: str, device: str = "phone") -> Reader:
         """A device of a user."""
@@ -107,9 +179,13 @@ class World:
         return [(delivered.message.position, delivered.origin) for delivered in page.messages]
 
     async def ack(self, user: str, other: str, position: int, device: str = "phone") -> None:
-        """The device has everything up to the position."""
-        text = message_id(await self.channel_id(user, other), position)
-        await self.delivery.acknowledge(self.reader(user, device), [(self.channel(user, other), text)])
+        """The device has everything of a direct channel up to the position."""
+        await self.ack_in(self.channel(user, other), user, position, device)
+
+    async def ack_in(self, key: ChannelKey, user: str, position: int, device: str = "phone") -> None:
+        """The device has everything of any channel up to the position."""
+        text = message_id(await self.id_of(key), position)
+        await self.delivery.acknowledge(self.reader(user, device), [(key, text)])
 
     async def clean(
         self,
@@ -120,11 +196,23 @@ class World:
         flag: bool | None = None,
         everyone: bool = False,
     ) -> Accepted:
-        """Accept a clean of one user's history, or of everyone's."""
+        """Accept a clean of one user's history of a direct channel, or of everyone's."""
+        who = EVERYONE if everyone else user
+        return await self.clean_in(self.channel(user, other), who, sent_at=sent_at, flag=flag)
+
+    async def clean_in(
+        self,
+        key: ChannelKey,
+        user: str = EVERYONE,
+        *,
+        sent_at: int | None = None,
+        flag: bool | None = None,
+    ) -> Accepted:
+        """Accept a clean of one user's history of any channel, or of everyone's."""
         return await self.cleans.accept(
             CleanDraft(
-                channel=self.channel(user, other),
-                user_id=EVERYONE if everyone else user,
+                channel=key,
+                user_id=user,
                 operator=None,
                 before=cutoff_before(sent_at),
                 delete_compensated=flag,
@@ -153,9 +241,18 @@ class World:
         return deleted
 
     async def stored(self, user: str = "ann", other: str = "bob") -> list[int]:
-        """The positions that are physically there."""
+        """The positions of a direct channel that are physically there."""
+        return await self.stored_in(self.channel(user, other))
+
+    async def stored_in(self, key: ChannelKey) -> list[int]:
+        """The positions of any channel that are physically there."""
         sql = "SELECT position FROM messages WHERE channel_id = $1 ORDER BY position"
-        return [row["position"] for row in await self.rows(sql, await self.channel_id(user, other))]
+        return [row["position"] for row in await self.rows(sql, await self.id_of(key))]
+
+    async def execute(self, sql: str, *arguments: object) -> None:
+        """Change the database itself, behind the services' back."""
+        async with self.database.writing() as connection:
+            await connection.execute(sql, *arguments)
 
     async def rows(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
         """Ask the database itself."""
@@ -171,25 +268,37 @@ class World:
         """Change settings of the app."""
         await self.apps.change(self.app_key, changes)
 
+    @asynccontextmanager
+    async def twin(self) -> AsyncIterator[World]:
+        """Another process on the same app: connections and memory of its own, the same clock."""
+        async with open_database(self.url) as database:
+            twin = _wired(self.url, database, self.clock, app_key=self.app_key, batch=100)
+            yield twin
+
+
+def _wired(url: str, database: Database, clock: FixedClock, *, app_key: str, batch: int) -> World:
+    apps, channels = Apps(database, clock, master_key=MASTER_KEY), Channels(database)
+    return World(
+        url=url,
+        app_key=app_key,
+        clock=clock,
+        database=database,
+        apps=apps,
+        channels=channels,
+        membership=Membership(database, channels, clock),
+        messages=Messages(database, channels, clock),
+        delivery=Delivery(database, apps, channels, clock),
+        cleans=Cleans(database, channels, clock),
+        reclaim=Reclaim(database, clock, batch=batch),
+        sweep=Sweep(database),
+    )
+
 
 @asynccontextmanager
 async def open_world(url: str, *, clock: FixedClock | None = None, batch: int = 100) -> AsyncIterator[World]:
     """Everything wired on one database, with an app and the months around the clock."""
     clock = clock or FixedClock(NOON)
-    async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(url))
-        apps, channels = Apps(database, clock, master_key=MASTER_KEY), Channels(database)
-        messages = Messages(database, channels, clock)
-        await messages.make_months(now=clock.now())
-        yield World(
-            url=url,
-            app_key=(await apps.create("test")).app_key,
-            clock=clock,
-            database=database,
-            apps=apps,
-            channels=channels,
-            messages=messages,
-            delivery=Delivery(database, apps, channels, clock),
-            cleans=Cleans(database, channels, clock),
-            reclaim=Reclaim(database, clock, batch=batch),
-        )
+    async with open_database(url) as database:
+        world = _wired(url, database, clock, app_key="", batch=batch)
+        await world.messages.make_months(now=clock.now())
+        yield replace(world, app_key=(await world.apps.create("test")).app_key)

@@ -28,7 +28,8 @@ from history.messages.service import Messages
 from history.retention.model import WAITING_PAIRS
 from history.retention.reclaim import Reclaim
 from history.retention.service import Cleans
-from worker.jobs import apply, settle
+from history.retention.sweep import Sweep, SweepReport
+from worker.jobs import apply, settle, sweep
 
 log = structlog.get_logger()
 
@@ -37,6 +38,7 @@ JOB_SECONDS = 60
 _AWAY = (RedisError, OSError, TimeoutError)
 _AGAIN_AFTER_SECONDS = 1.0
 _EVERY_SECOND = set(range(60))
+_EVERY_TEN_MINUTES = set(range(0, 60, 10))
 _EVERY_FIVE_SECONDS = set(range(0, 60, 5))
 
 
@@ -46,6 +48,7 @@ class Services:
 
     cleans: Cleans
     reclaim: Reclaim
+    sweep: Sweep
     messages: Messages
     clock: Clock
     settling: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -63,6 +66,7 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
         yield Services(
             cleans=Cleans(database, channels, clock),
             reclaim=Reclaim(database, clock),
+            sweep=Sweep(database),
             messages=Messages(database, channels, clock),
             clock=clock,
         )
@@ -106,13 +110,24 @@ async def settle_cleans(ctx: dict[str, Any]) -> None:
             )
 
 
+async def sweep_side_tables(ctx: dict[str, Any]) -> None:
+    """Let rows of side tables go whose period is over."""
+    services: Services = ctx["services"]
+    reports = await sweep.sweep_all(services.sweep, services.clock)
+    totals = {
+        name: sum(getattr(report, name) for report in reports) for name in SweepReport.__dataclass_fields__
+    }
+    if any(totals.values()):
+        log.info("Rows of side tables went whose period was over.", **totals)
+
+
 async def make_months(ctx: dict[str, Any]) -> None:
     """Have the next months' partitions ready."""
     services: Services = ctx["services"]
     await services.messages.make_months(now=services.clock.now())
 
 
-JOBS = (apply_cleans, apply_forgotten, settle_cleans, make_months)
+JOBS = (apply_cleans, apply_forgotten, settle_cleans, sweep_side_tables, make_months)
 
 
 def build_worker(settings: Settings, services: Services, *, burst: bool = False) -> Worker:
@@ -141,6 +156,7 @@ def _crons() -> list[CronJob]:
     return [
         cron(apply_forgotten, second=_EVERY_FIVE_SECONDS, keep_result=0),
         cron(settle_cleans, second=_EVERY_SECOND, keep_result=0),
+        cron(sweep_side_tables, minute=_EVERY_TEN_MINUTES, second=30, keep_result=0),
         cron(make_months, second=0, run_at_startup=True, keep_result=0),
     ]
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import secrets
 from dataclasses import dataclass, field, fields
+from uuid import UUID
 from zoneinfo import available_timezones
 
 from cryptography.exceptions import InvalidTag
@@ -31,6 +32,14 @@ class AppSettings:
     max_content_bytes: int = 131_072
     signature_max_age_seconds: int = 0
     reject_replayed_nonces: bool = False
+    direct_group_storage: bool = True
+    open_storage: bool = True
+    device_days: int = 90
+    left_days: int = 30
+    recall_days: int = 30
+    journal_days: int = 365
+    token_days: int = 365
+    idempotency_hours: int = 24
 
 
 MOVES_FLOORS = frozenset({"multi_device_sync", "compensation_days", "compensation_time_zone", "missed_days"})
@@ -46,7 +55,22 @@ class App:
     app_key: str
     name: str
     secret: str = field(repr=False)
+    previous_secret: str | None = field(repr=False)
+    previous_secret_until: int
     created_at: int
+    settings: AppSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedApp:
+    """A tenant as its row has it."""
+
+    app_key: str
+    name: str
+    created_at: int
+    secret: bytes
+    previous_secret: bytes | None
+    previous_secret_until: int
     settings: AppSettings
 
 
@@ -66,6 +90,29 @@ class NewApp:
     app_key: str
     app_secret: str = field(repr=False)
     api_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A bearer key as it is stored: everything but the key."""
+
+    id: UUID
+    kind: str
+    """api: an API key of one app; admin: an admin key."""
+    app_key: str | None
+    """The one app that it opens; None: all of them (admin keys alone)."""
+    name: str
+    read_only: bool
+    created_at: int
+    last_used_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """Whose access token it is."""
+
+    app_key: str
+    user_id: str
 
 
 def new_app_key() -> str:

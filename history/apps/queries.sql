@@ -3,48 +3,69 @@
 INSERT INTO apps (app_key, name, secret, created_at) VALUES ($1, $2, $3, $4)
 
 -- name: insert_key
--- $1 hash, $2 kind, $3 app key or null, $4 name, $5 now
-INSERT INTO keys (hash, kind, app_key, name, created_at) VALUES ($1, $2, $3, $4, $5)
+-- $1 hash, $2 id, $3 kind, $4 app key or null, $5 name, $6 read only, $7 now
+INSERT INTO keys (hash, id, kind, app_key, name, read_only, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
 
 -- name: get_key
 -- $1 hash
-SELECT kind, app_key FROM keys WHERE hash = $1
+SELECT id, kind, app_key, name, read_only, created_at, last_used_at FROM keys WHERE hash = $1
+
+-- name: update_key_used
+-- Once a minute is enough to see whether a key is still in use. $1 hash, $2 now
+UPDATE keys SET last_used_at = $2::bigint WHERE hash = $1 AND (last_used_at IS NULL OR last_used_at < $2::bigint - 60000000)
+
+-- name: list_keys
+-- $1 app key, null for those that open all apps
+SELECT id, kind, app_key, name, read_only, created_at, last_used_at FROM keys WHERE app_key IS NOT DISTINCT FROM $1
+ORDER BY created_at, id
+
+-- name: delete_key
+-- $1 app key, null for those that open all apps; $2 id
+DELETE FROM keys WHERE app_key IS NOT DISTINCT FROM $1 AND id = $2
+
+-- name: insert_token
+-- $1 hash, $2 app key, $3 user, $4 now, $5 expires
+INSERT INTO tokens (hash, app_key, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)
+
+-- name: get_token
+-- $1 hash, $2 now
+SELECT app_key, user_id FROM tokens WHERE hash = $1 AND expires_at > $2
+
+-- name: expire_tokens
+-- Never later than they would end anyway. $1 app key, $2 users, $3 when
+-- index: tokens_by_user
+UPDATE tokens SET expires_at = least(expires_at, $3::bigint) WHERE app_key = $1 AND user_id = ANY ($2::text[])
 
 -- name: get_app
 -- $1 app key
-SELECT app_key, name, secret, created_at, multi_device_sync, compensation_days, compensation_time_zone,
-    delete_compensated_on_clean, missed_days, undo_seconds, clean_rate_limit, max_content_bytes,
-    signature_max_age_seconds, reject_replayed_nonces
-FROM apps WHERE app_key = $1
+SELECT * FROM apps WHERE app_key = $1
 
 -- name: lock_app
 -- What may move a floor comes before or after every grant, never between its floor and its update.
 -- $1 app key
-SELECT multi_device_sync, compensation_days, compensation_time_zone, delete_compensated_on_clean, missed_days,
-    undo_seconds, clean_rate_limit, max_content_bytes, signature_max_age_seconds, reject_replayed_nonces
-FROM apps WHERE app_key = $1 FOR UPDATE
+SELECT * FROM apps WHERE app_key = $1 FOR UPDATE
 
 -- name: share_app
 -- A grant holds the settings still that its floor was computed from.
 -- $1 app key
-SELECT multi_device_sync, compensation_days, compensation_time_zone, delete_compensated_on_clean, missed_days,
-    undo_seconds, clean_rate_limit, max_content_bytes, signature_max_age_seconds, reject_replayed_nonces
-FROM apps WHERE app_key = $1 FOR SHARE
+SELECT * FROM apps WHERE app_key = $1 FOR SHARE
 
 -- name: list_apps
 SELECT app_key, name, created_at FROM apps ORDER BY created_at, app_key
 
 -- name: update_settings
--- $1 app key, $2 to $11 the settings, $12 whether they move floors
+-- $1 app key, $2 to $19 the settings in the order of AppSettings, $20 whether they move floors
 UPDATE apps SET multi_device_sync = $2, compensation_days = $3, compensation_time_zone = $4,
     delete_compensated_on_clean = $5, missed_days = $6, undo_seconds = $7, clean_rate_limit = $8,
     max_content_bytes = $9, signature_max_age_seconds = $10, reject_replayed_nonces = $11,
-    mark_due_after = CASE WHEN $12 THEN -1 ELSE mark_due_after END
+    direct_group_storage = $12, open_storage = $13, device_days = $14, left_days = $15, recall_days = $16,
+    journal_days = $17, token_days = $18, idempotency_hours = $19,
+    mark_due_after = CASE WHEN $20 THEN -1 ELSE mark_due_after END
 WHERE app_key = $1
 
 -- name: update_secret
--- $1 app key, $2 sealed secret
-UPDATE apps SET secret = $2 WHERE app_key = $1
+-- The secret before stays good for a while. $1 app key, $2 sealed secret, $3 until when
+UPDATE apps SET previous_secret = secret, previous_secret_until = $3, secret = $2 WHERE app_key = $1
 
 -- name: list_time_zones
 SELECT name FROM pg_timezone_names

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from uuid import UUID, uuid4
 
 from history.apps import store
 from history.apps.model import (
@@ -12,7 +13,10 @@ from history.apps.model import (
     App,
     AppListing,
     AppSettings,
+    Key,
     NewApp,
+    SealedApp,
+    Token,
     check_time_zone,
     is_app_key,
     key_hash,
@@ -22,13 +26,15 @@ from history.apps.model import (
     seal,
     unseal,
 )
-from history.axis import SECOND
+from history.axis import DAY, SECOND
 from history.clock import Clock
 from history.config import Settings
 from history.database import Database, open_database
 from history.errors import BadKey, InvalidInput, NotFound, UnknownApp
 
 _MOST_CACHED = 10_000
+USED_EVERY = 60 * SECOND
+"""A key's last use is written once in a while, not at every call."""
 
 
 class Apps:
@@ -42,38 +48,75 @@ class Apps:
 
     async def create(self, name: str) -> NewApp:
         """Make an app with default settings; its keys are in the answer and nowhere else."""
-        if not 1 <= len(name) <= 64 or "\x00" in name:
-            raise InvalidInput("name", "name must have 1 to 64 characters, none of them NUL.")
+        _check_name(name)
         now = self._clock.now()
         new = NewApp(app_key=new_app_key(), app_secret=new_secret(), api_key=new_key("api"))
         sealed = seal(self._master_key, new.app_key, new.app_secret)
+        key = _key("api", app_key=new.app_key, name="first", read_only=False, now=now)
         async with self._database.writing() as connection:
             await store.insert_app(connection, app_key=new.app_key, name=name, secret=sealed, now=now)
-            await store.insert_key(
-                connection,
-                hashed=key_hash(new.api_key),
-                kind="api",
-                app_key=new.app_key,
-                name="first",
-                now=now,
-            )
+            await store.insert_key(connection, key, hashed=key_hash(new.api_key))
         return new
 
-    async def create_admin_key(self, name: str) -> str:
-        """Make a key that opens the admin API for all apps; shown once."""
-        key = new_key("admin")
+    async def create_key(
+        self, name: str, *, kind: str, app_key: str | None, read_only: bool = False
+    ) -> tuple[str, Key]:
+        """Make a key; its text is in the answer and nowhere else. `app_key` None: an admin key for all apps."""
+        _check_name(name)
+        if app_key is not None:
+            await self.settings(app_key)
+        text = new_key(kind)
+        key = _key(kind, app_key=app_key, name=name, read_only=read_only, now=self._clock.now())
         async with self._database.writing() as connection:
-            await store.insert_key(
-                connection, hashed=key_hash(key), kind="admin", app_key=None, name=name, now=self._clock.now()
-            )
-        return key
+            await store.insert_key(connection, key, hashed=key_hash(text))
+        return text, key
 
-    async def check_admin_key(self, key: str) -> None:
-        """BadKey unless it is an admin key. The look-up is by hash, so timing says nothing about the key."""
+    async def list_keys(self, app_key: str | None) -> Sequence[Key]:
+        """The keys that open this app alone; None: the admin keys for all apps."""
+        if app_key is not None:
+            await self.settings(app_key)
         async with self._database.reading() as connection:
-            found = await store.get_key(connection, key_hash(key))
-        if found is None or found[0] != "admin":
-            raise BadKey("This call needs an admin key: send Authorization: Bearer <adminKey>.")
+            return await store.list_keys(connection, app_key)
+
+    async def revoke_key(self, app_key: str | None, id_: UUID) -> None:
+        """From now on the key opens nothing."""
+        async with self._database.writing() as connection:
+            if not await store.delete_key(connection, app_key, id_):
+                raise NotFound("There is no key of this id.")
+
+    async def find_key(self, text: str, *, kind: str) -> Key:
+        """The key; BadKey where it is none of ours of this kind. Found by its hash, so timing says nothing about it."""
+        hashed, now = key_hash(text), self._clock.now()
+        async with self._database.reading() as connection:
+            found = await store.get_key(connection, hashed)
+        if found is None or found.kind != kind:
+            raise BadKey("The key in the Authorization header is not one of ours, or was revoked.")
+        if found.last_used_at is None or found.last_used_at < now - USED_EVERY:
+            async with self._database.writing() as connection:
+                await store.update_key_used(connection, hashed, now=now)
+        return found
+
+    async def issue_token(self, app: App, user_id: str) -> str:
+        """An access token of a user, good for the app's tokenDays; shown once."""
+        text, now = new_key("user"), self._clock.now()
+        token = Token(app_key=app.app_key, user_id=user_id)
+        expires_at = now + app.settings.token_days * DAY
+        async with self._database.writing() as connection:
+            await store.insert_token(connection, token, hashed=key_hash(text), now=now, expires_at=expires_at)
+        return text
+
+    async def expire_tokens(self, app_key: str, user_ids: Sequence[str], *, at: int) -> None:
+        """Let all tokens that these users have now end at an instant; one that ends before stays as it is."""
+        async with self._database.writing() as connection:
+            await store.expire_tokens(connection, app_key, user_ids, at=at)
+
+    async def find_token(self, text: str) -> Token:
+        """Whose token it is; BadKey where it has expired or is none of ours."""
+        async with self._database.reading() as connection:
+            found = await store.get_token(connection, key_hash(text), now=self._clock.now())
+        if found is None:
+            raise BadKey("The access token has expired or is not one of ours; issue another one.")
+        return found
 
     async def list(self) -> Sequence[AppListing]:
         """All apps, oldest first."""
@@ -93,13 +136,14 @@ class Apps:
         if found is None:
             self._cached.pop(app_key, None)
             raise UnknownApp("There is no app with this App-Key.")
-        listing, sealed, settings = found
         app = App(
             app_key=app_key,
-            name=listing.name,
-            secret=unseal(self._master_key, app_key, sealed),
-            created_at=listing.created_at,
-            settings=settings,
+            name=found.name,
+            secret=unseal(self._master_key, app_key, found.secret),
+            previous_secret=self._previous(found, now=now),
+            previous_secret_until=found.previous_secret_until,
+            created_at=found.created_at,
+            settings=found.settings,
         )
         if len(self._cached) >= _MOST_CACHED:
             self._cached.clear()
@@ -114,7 +158,7 @@ class Apps:
             found = await store.get_app(connection, app_key)
         if found is None:
             raise NotFound("There is no app with this App-Key.")
-        return found[2]
+        return found.settings
 
     async def change(self, app_key: str, changes: Mapping[str, object]) -> AppSettings:
         """Change some settings. Grants of the app's channels come before or after, never in the middle."""
@@ -133,14 +177,37 @@ class Apps:
         self._cached.pop(app_key, None)
         return after
 
-    async def rotate_secret(self, app_key: str) -> str:
-        """Give the app another secret, which counts within a second; shown once."""
-        secret = new_secret()
+    async def rotate_secret(self, app_key: str, *, overlap_seconds: int = 0) -> str:
+        """Give the app another secret, which counts within a second; the one before stays good for the overlap."""
+        secret, until = new_secret(), self._clock.now() + overlap_seconds * SECOND
+        sealed = seal(self._master_key, app_key, secret)
         async with self._database.writing() as connection:
-            if not await store.update_secret(connection, app_key, seal(self._master_key, app_key, secret)):
+            if not await store.update_secret(connection, app_key, sealed, previous_until=until):
                 raise NotFound("There is no app with this App-Key.")
         self._cached.pop(app_key, None)
         return secret
+
+    def _previous(self, app: SealedApp, *, now: int) -> str | None:
+        if app.previous_secret is None or app.previous_secret_until <= now:
+            return None
+        return unseal(self._master_key, app.app_key, app.previous_secret)
+
+
+def _check_name(name: str) -> None:
+    if not 1 <= len(name) <= 64 or "\x00" in name:
+        raise InvalidInput("name", "name must have 1 to 64 characters, none of them NUL.")
+
+
+def _key(kind: str, *, app_key: str | None, name: str, read_only: bool, now: int) -> Key:
+    return Key(
+        id=uuid4(),
+        kind=kind,
+        app_key=app_key,
+        name=name,
+        read_only=read_only,
+        created_at=now,
+        last_used_at=None,
+    )
 
 
 @asynccontextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple
+from uuid import UUID
 
-from history.apps.model import SETTING_NAMES, AppListing, AppSettings
+from history.apps.model import SETTING_NAMES, AppListing, AppSettings, Key, SealedApp, Token
 from history.database import Connection, Row
 from history.queries import statement
 
@@ -18,26 +20,75 @@ async def insert_app(connection: Connection, *, app_key: str, name: str, secret:
     await connection.execute(statement("apps", "insert_app"), app_key, name, secret, now)
 
 
-async def insert_key(
-    connection: Connection, *, hashed: bytes, kind: str, app_key: str | None, name: str, now: int
-) -> None:
+async def insert_key(connection: Connection, key: Key, *, hashed: bytes) -> None:
     """Write a new key."""
-    await connection.execute(statement("apps", "insert_key"), hashed, kind, app_key, name, now)
+    await connection.execute(
+        statement("apps", "insert_key"),
+        hashed,
+        key.id,
+        key.kind,
+        key.app_key,
+        key.name,
+        key.read_only,
+        key.created_at,
+    )
 
 
-async def get_key(connection: Connection, hashed: bytes) -> tuple[str, str | None] | None:
-    """(kind, app key) of a key."""
+async def get_key(connection: Connection, hashed: bytes) -> Key | None:
+    """A key by its hash."""
     row = await connection.fetchrow(statement("apps", "get_key"), hashed)
-    return (row["kind"], row["app_key"]) if row else None
+    return Key(**dict(row)) if row else None
 
 
-async def get_app(connection: Connection, app_key: str) -> tuple[AppListing, bytes, AppSettings] | None:
-    """An app, its sealed secret and its settings."""
+async def update_key_used(connection: Connection, hashed: bytes, *, now: int) -> None:
+    """Remember that the key was used, once a minute at most."""
+    await connection.execute(statement("apps", "update_key_used"), hashed, now)
+
+
+async def list_keys(connection: Connection, app_key: str | None) -> list[Key]:
+    """The keys that open one app alone, or those that open all; oldest first."""
+    return [Key(**dict(row)) for row in await connection.fetch(statement("apps", "list_keys"), app_key)]
+
+
+async def delete_key(connection: Connection, app_key: str | None, id_: UUID) -> bool:
+    """Revoke a key; False where there is none of that id."""
+    return bool(await connection.execute(statement("apps", "delete_key"), app_key, id_) == "DELETE 1")
+
+
+async def insert_token(
+    connection: Connection, token: Token, *, hashed: bytes, now: int, expires_at: int
+) -> None:
+    """Write a user's new access token."""
+    await connection.execute(
+        statement("apps", "insert_token"), hashed, token.app_key, token.user_id, now, expires_at
+    )
+
+
+async def get_token(connection: Connection, hashed: bytes, *, now: int) -> Token | None:
+    """Whose token it is, where it has not expired."""
+    row = await connection.fetchrow(statement("apps", "get_token"), hashed, now)
+    return Token(app_key=row["app_key"], user_id=row["user_id"]) if row else None
+
+
+async def expire_tokens(connection: Connection, app_key: str, user_ids: Sequence[str], *, at: int) -> None:
+    """Let all tokens of these users end at an instant, or before."""
+    await connection.execute(statement("apps", "expire_tokens"), app_key, user_ids, at)
+
+
+async def get_app(connection: Connection, app_key: str) -> SealedApp | None:
+    """An app with its secrets sealed."""
     row = await connection.fetchrow(statement("apps", "get_app"), app_key)
     if row is None:
         return None
-    listing = AppListing(app_key=row["app_key"], name=row["name"], created_at=row["created_at"])
-    return listing, row["secret"], _settings(row)
+    return SealedApp(
+        app_key=row["app_key"],
+        name=row["name"],
+        created_at=row["created_at"],
+        secret=row["secret"],
+        previous_secret=row["previous_secret"],
+        previous_secret_until=row["previous_secret_until"],
+        settings=_settings(row),
+    )
 
 
 async def lock_app(connection: Connection, app_key: str) -> AppSettings | None:
@@ -64,9 +115,10 @@ async def update_settings(
     await connection.execute(statement("apps", "update_settings"), app_key, *astuple(settings), moves_floors)
 
 
-async def update_secret(connection: Connection, app_key: str, secret: bytes) -> bool:
-    """Write another sealed secret; False where there is no such app."""
-    return bool(await connection.execute(statement("apps", "update_secret"), app_key, secret) == "UPDATE 1")
+async def update_secret(connection: Connection, app_key: str, secret: bytes, *, previous_until: int) -> bool:
+    """Write another sealed secret, the one before good until then; False where there is no such app."""
+    status = await connection.execute(statement("apps", "update_secret"), app_key, secret, previous_until)
+    return bool(status == "UPDATE 1")
 
 
 async def list_time_zones(connection: Connection) -> frozenset[str]:

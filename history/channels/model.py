@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
 
+from history.errors import NotFound
+
 MOST_ID_CHARACTERS = 64
 """Ids are the app's own: 1 to 64 characters."""
 ID_BITS = 63
@@ -18,6 +20,10 @@ class ChannelType(IntEnum):
     GROUP = 3
     OPEN = 4
     SYSTEM = 6
+
+
+MADE_BY_CALL = frozenset({ChannelType.GROUP, ChannelType.OPEN})
+"""Channels that must be made before anything can be sent there; the others appear with their first message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,34 @@ class ChannelKey:
         return self.key[1:] if self.type is ChannelType.SYSTEM else ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A group as its members see it."""
+
+    channel_id: str
+    name: str
+    owner: str
+    created_at: int
+    member_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A participant of a group."""
+
+    user_id: str
+    joined_at: int
+    owner: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """A group that a user is in."""
+
+    group: Group
+    joined_at: int
+
+
 def channel_key(app_key: str, type_: ChannelType, *, channel_id: str, user_id: str) -> ChannelKey:
     """The channel that `user_id` calls `channel_id`.
 
@@ -63,3 +97,9 @@ def derived_id(key: ChannelKey, attempt: int) -> int:
         encoded = part.encode()
         digest.update(len(encoded).to_bytes(4, "big") + encoded)
     return int.from_bytes(digest.digest()[:8], "big") >> (64 - ID_BITS)
+
+
+def missing(key: ChannelKey) -> NotFound:
+    """The error for a channel that must be made by a call and is not there, or has ended."""
+    kind = "group" if key.type is ChannelType.GROUP else "open channel"
+    return NotFound(f"There is no {kind} {key.key[0]!r}; create it first.")

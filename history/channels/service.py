@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from history.channels import store
-from history.channels.model import ChannelKey, derived_id
+from history.channels.model import MADE_BY_CALL, ChannelKey, derived_id, missing
 from history.database import Connection, Database
 
 _MOST_REMEMBERED = 200_000
@@ -40,7 +40,9 @@ class Channels:
         found |= taken | free
         return [found[key] for key in keys]
 
-    async def ensure(self, connection: Connection, keys: Collection[ChannelKey]) -> dict[ChannelKey, int]:
+    async def ensure(
+        self, connection: Connection, keys: Collection[ChannelKey], *, now: int
+    ) -> dict[ChannelKey, int]:
         """The ids of all these channels, made with their participants where they were missing.
 
         Tell `remember` when the transaction has committed: until then others cannot see them.
@@ -50,9 +52,12 @@ class Channels:
         while unknown:
             taken, free = await self._settle(connection, unknown)
             found |= taken
+            for key in free:
+                if key.type in MADE_BY_CALL:
+                    raise missing(key)
             # two keys of one batch may want one id: the second finds it taken in the next round
             made = {id_: key for key, id_ in reversed(free.items())}
-            await store.insert_channels(connection, made)
+            await store.insert_channels(connection, made, now=now)
             holders = await store.get_channels(connection, list(made))
             ours = {id_: key for id_, key in made.items() if holders.get(id_) == key}
             await store.insert_conversations(connection, ours)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
@@ -93,6 +94,16 @@ class CleanNotice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecallNotice:
+    """A message that was taken back from everyone."""
+
+    channel_id: int
+    channel: ChannelKey
+    stamp: int
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
     """A message that the device is to be given, and by which rule."""
 
@@ -103,15 +114,17 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncPage:
-    """One page: first the cleans, then the messages."""
+    """One page: first the cleans, then the recalls, then the messages."""
 
     cleans: list[CleanNotice]
+    recalls: list[RecallNotice]
     messages: list[Delivered]
     cursor: str
     has_more: bool
 
 
-_OnAxis = Annotated[int, msgspec.Meta(ge=0, le=NEVER)]
+OnAxis = Annotated[int, msgspec.Meta(ge=0, le=NEVER)]
+"""A number in a cursor: nothing that Postgres would have to refuse."""
 
 
 class SyncCursor(msgspec.Struct, array_like=True, frozen=True):
@@ -119,10 +132,39 @@ class SyncCursor(msgspec.Struct, array_like=True, frozen=True):
 
     reader: str
     """Whose page it was: the cursor of another device tells nothing about this one."""
-    told: list[tuple[_OnAxis, _OnAxis]]
+    told: list[tuple[OnAxis, OnAxis]]
     """(channel id, cutoff) of the cleans of that page."""
-    after: tuple[_OnAxis, _OnAxis] | None
+    recalled: list[tuple[OnAxis, OnAxis]]
+    """(channel id, stamp) of the last recall of that page in each channel."""
+    after: tuple[OnAxis, OnAxis] | None
     """(channel id, position) of its last message; None where it was the last page, so that the next begins at the marks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """An installation that has synced."""
+
+    device_id: str
+    created_at: int
+    last_seen_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """One user's view of one channel, as his list of conversations shows it."""
+
+    channel_id: int
+    channel: ChannelKey
+    last_position: int
+    last_message: Message | None
+    unread: int
+    read_position: int
+    delivered_position: int
+    history_from: int
+    """He reads from here on: the highest of his cutoffs, the channel's and his joining."""
+    pinned: bool
+    muted: bool
+    archived_at: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,11 +176,30 @@ class Receipt:
     position: int
 
 
+MOST_UNREAD = 1_000
+"""Unread messages are counted up to here."""
+
+
 def fill(messages: list[Delivered], *, most_bytes: int) -> list[Delivered]:
     """As many of these as fit a page of that many bytes of JSON, and at least one."""
-    total = 0
-    for count, delivered in enumerate(messages):
-        total += len(msgspec.json.encode(delivered.message.content)) + 512
+    return messages[: _fitting((delivered.message for delivered in messages), most_bytes=most_bytes)]
+
+
+def fill_conversations(conversations: list[Conversation], *, most_bytes: int) -> list[Conversation]:
+    """The same for conversations with their last messages."""
+    last = (conversation.last_message for conversation in conversations)
+    return conversations[: _fitting(last, most_bytes=most_bytes)]
+
+
+def _fitting(messages: Iterable[Message | None], *, most_bytes: int) -> int:
+    total, count = 0, 0
+    for message in messages:
+        total += 512
+        if message is not None:
+            total += sum(
+                len(msgspec.json.encode(text)) for text in (message.content, message.metadata) if text
+            )
         if total > most_bytes and count:
-            return messages[:count]
-    return messages
+            break
+        count += 1
+    return count

@@ -37,9 +37,11 @@ WITH v AS MATERIALIZED (
         AND ch.last_position >= least(greatest(c.delivered_position + 1, $4), greatest(coalesce(d.position, 0) + 1, $5))
 ), page AS (
     SELECT found.*, v.type AS channel_type, v.key AS channel_key,
-        sum(octet_length(found.content)) OVER (ORDER BY found.channel_id, found.position) AS bytes
+        sum(found.size) OVER (ORDER BY found.channel_id, found.position) AS bytes
     FROM v CROSS JOIN LATERAL (
-        SELECT m.channel_id, m.position, m.sender, m.type, m.content, {{delivery.missed}} AS missed FROM messages m
+        SELECT m.channel_id, m.position, m.sender, m.type, m.content, m.flags, m.metadata, {{delivery.missed}} AS missed,
+            {{messages.size}} AS size
+        FROM messages m
         WHERE m.channel_id = v.channel_id AND m.position > v.resume_after
             AND m.position >= least(greatest(v.delivered_position + 1, v.missed_from),
                 greatest(v.device_position + 1, v.sync_from, v.window_from))
@@ -48,8 +50,8 @@ WITH v AS MATERIALIZED (
     ) found
     ORDER BY found.channel_id, found.position LIMIT $8
 )
-SELECT channel_id, channel_type, channel_key, position, sender, type, content, missed
-FROM page WHERE bytes - octet_length(content) < $9 ORDER BY channel_id, position
+SELECT channel_id, channel_type, channel_key, position, sender, type, content, flags, metadata, missed
+FROM page WHERE bytes - size < $9 ORDER BY channel_id, position
 
 -- name: list_clean_notices
 -- Cleans as state: the channels whose effective history cutoff differs from what this device was told.
@@ -80,6 +82,36 @@ FROM unnest($4::bigint[], $5::bigint[]) AS u (channel_id, cutoff)
 JOIN conversations c ON c.channel_id = u.channel_id AND c.user_id = $2 AND c.app_key = $1
 ORDER BY c.channel_id
 ON CONFLICT ON CONSTRAINT device_marks_pkey DO UPDATE SET told_cutoff = excluded.told_cutoff
+
+-- name: list_recall_notices
+-- Recalls that the device was not told of, of messages that were addressed to the user while he took part, or that he sent:
+-- who has left may hold them still, and so may a device that received them before he left and joined anew.
+-- $1 app, $2 user, $3 device, $4 most
+-- index: conversations_by_user
+-- index: recalls_pkey
+SELECT r.channel_id, ch.type AS channel_type, ch.key AS channel_key, r.stamp, r.position
+FROM conversations c
+JOIN channels ch ON ch.id = c.channel_id
+LEFT JOIN device_marks d ON d.channel_id = c.channel_id AND d.user_id = c.user_id AND d.device_id = $3
+CROSS JOIN LATERAL (
+    SELECT r.channel_id, r.stamp, r.position FROM recalls r
+    WHERE r.channel_id = c.channel_id AND r.stamp > coalesce(d.told_recall, 0) AND (c.left_position IS NULL OR r.position < c.left_position)
+        AND (r.position >= c.join_position OR r.position <= d.position)
+        AND (r.recipients IS NULL OR c.user_id = ANY (r.recipients) OR c.user_id = r.sender)
+    ORDER BY r.stamp LIMIT $4
+) r
+WHERE c.app_key = $1 AND c.user_id = $2 AND ch.last_recall > coalesce(d.told_recall, 0)
+ORDER BY r.channel_id, r.stamp LIMIT $4
+
+-- name: update_told_recalls
+-- The device has received these notices. $1 app, $2 user, $3 device, $4 channel ids, sorted, $5 stamps
+INSERT INTO device_marks (channel_id, user_id, device_id, told_recall)
+SELECT c.channel_id, c.user_id, $3, u.stamp
+FROM unnest($4::bigint[], $5::bigint[]) AS u (channel_id, stamp)
+JOIN conversations c ON c.channel_id = u.channel_id AND c.user_id = $2 AND c.app_key = $1
+ORDER BY c.channel_id
+ON CONFLICT ON CONSTRAINT device_marks_pkey DO UPDATE
+SET told_recall = greatest(device_marks.told_recall, excluded.told_recall)
 
 -- name: delete_device_marks
 -- A reinstalled device has nothing. $1 app, $2 user, $3 device
@@ -116,3 +148,63 @@ ON CONFLICT ON CONSTRAINT device_marks_pkey DO UPDATE SET position = greatest(de
 UPDATE channels ch SET next_reclaim_at = $2::bigint
 FROM unnest($1::bigint[]) AS u (id)
 WHERE ch.id = u.id AND ch.next_reclaim_at > $2
+
+-- name: touch_device
+-- $1 app, $2 user, $3 device, $4 now, $5 seen up to which it is worth a write
+INSERT INTO devices AS d (app_key, user_id, device_id, created_at, last_seen_at) VALUES ($1, $2, $3, $4, $4)
+ON CONFLICT ON CONSTRAINT devices_pkey DO UPDATE SET last_seen_at = excluded.last_seen_at WHERE d.last_seen_at <= $5
+
+-- name: list_devices
+-- $1 app, $2 user
+SELECT device_id, created_at, last_seen_at FROM devices WHERE app_key = $1 AND user_id = $2
+ORDER BY last_seen_at DESC, device_id
+
+-- name: delete_device
+-- $1 app, $2 user, $3 device
+DELETE FROM devices WHERE app_key = $1 AND user_id = $2 AND device_id = $3
+
+-- name: list_conversations
+-- A user's conversations, the newest activity first, each with its last visible message and what is unread up to $6.
+-- $1 app, $2 user, $3 and $4 last position and channel to go on below, $5 most, $6 most unread, $7 bytes after which no
+-- further one begins
+-- index: conversations_by_user
+-- index: messages
+WITH v AS MATERIALIZED (
+    SELECT c.channel_id, c.user_id, ch.type, ch.key, ch.last_position, c.read_position, c.delivered_position, c.pinned,
+        c.muted, c.archived_at, greatest(c.join_position, c.history_cutoff, ch.history_cutoff, (
+            SELECT max(r.cutoff) FROM clean_requests r
+            WHERE r.channel_id = c.channel_id AND r.state = 'accepted' AND r.user_id IN ('', c.user_id)
+        )) AS history_from
+    FROM conversations c JOIN channels ch ON ch.id = c.channel_id
+    WHERE c.app_key = $1 AND c.user_id = $2 AND c.left_position IS NULL AND ch.dismissed_at IS NULL
+        AND (ch.last_position, ch.id) < ($3, $4)
+    ORDER BY ch.last_position DESC, ch.id DESC LIMIT $5
+), page AS (
+    SELECT v.*, last.position, last.sender, last.message_type, last.content, last.flags, last.metadata, unread.count AS unread,
+        coalesce(last.size, 0) AS size,
+        coalesce(sum(last.size) OVER (ORDER BY v.last_position DESC, v.channel_id DESC), 0) AS bytes
+    FROM v
+    LEFT JOIN LATERAL (
+        SELECT m.position, m.sender, m.type AS message_type, m.content, m.flags, m.metadata, {{messages.size}} AS size
+        FROM messages m
+        WHERE m.channel_id = v.channel_id AND m.position >= v.history_from AND {{messages.shown}}
+        ORDER BY m.position DESC LIMIT 1
+    ) last ON true
+    CROSS JOIN LATERAL (
+        SELECT count(*) FROM (
+            SELECT 1 FROM messages m
+            WHERE m.channel_id = v.channel_id AND m.position >= v.history_from AND m.position > v.read_position
+                AND m.sender <> v.user_id AND {{messages.shown}}
+            LIMIT $6
+        ) counted
+    ) unread
+)
+SELECT * FROM page WHERE bytes - size < $7 ORDER BY last_position DESC, channel_id DESC
+
+-- name: raise_read
+-- $1 app, $2 user, $3 channel, $4 position, or null for all there is
+-- index: conversations_pkey
+UPDATE conversations c SET read_position = greatest(c.read_position, coalesce($4::bigint, ch.last_position))
+FROM channels ch
+WHERE c.channel_id = $3 AND c.user_id = $2 AND c.app_key = $1 AND c.left_position IS NULL AND ch.id = c.channel_id
+    AND coalesce($4::bigint, 0) <= ch.last_position

@@ -12,19 +12,38 @@ from hashlib import sha256
 
 from history import cursors
 from history.apps.service import Apps
+from history.axis import NEVER, SECOND
 from history.batches import Batches
 from history.channels.model import ChannelKey
 from history.channels.service import Channels
 from history.clock import Clock
 from history.database import Database
 from history.delivery import store
-from history.delivery.model import CleanNotice, Delivered, Reader, Receipt, SyncCursor, SyncPage, fill, reach
+from history.delivery.model import (
+    MOST_UNREAD,
+    CleanNotice,
+    Conversation,
+    Delivered,
+    Device,
+    OnAxis,
+    Reader,
+    RecallNotice,
+    Receipt,
+    SyncCursor,
+    SyncPage,
+    fill,
+    fill_conversations,
+    reach,
+)
 from history.errors import InvalidInput
 from history.messages.model import MOST_PAGE_BYTES
 
 _MOST_RECEIPTS = 2_000
 _MOST_WAITING_RECEIPTS = 50_000
 _START = (0, 0)
+_SEEN_EVERY = 3_600 * SECOND
+"""When a device was last seen is written once an hour: a period of days is counted from it."""
+_MOST_SEEN = 100_000
 
 
 class Delivery:
@@ -35,6 +54,7 @@ class Delivery:
         self._apps = apps
         self._channels = channels
         self._clock = clock
+        self._seen: dict[Reader, int] = {}
         self._receipts: Batches[Sequence[Receipt], None] = Batches(
             self._commit, weigh=len, most_weight=_MOST_RECEIPTS, most_waiting=_MOST_WAITING_RECEIPTS
         )
@@ -45,29 +65,100 @@ class Delivery:
         A cursor goes on where its page ended, so `reinstalled` counts on a first page alone.
         """
         at = _read(cursor, reader) if cursor else None
-        if at is not None and at.told:
-            async with self._database.writing() as connection:
-                await store.update_told(connection, reader, dict(at.told))
-        if at is None and reinstalled:
-            async with self._database.writing() as connection:
-                await store.delete_device_marks(connection, reader)
+        await self._receive(reader, at, reinstalled=reinstalled)
         after = at.after if at is not None and at.after is not None else _START
         settings = await self._apps.settings(reader.app_key)
         reaches = reach(settings, now=self._clock.now())
         async with self._database.reading() as connection:
             cleans = await store.list_clean_notices(connection, reader, most=limit)
+            left = limit - len(cleans)
+            recalls = await store.list_recall_notices(connection, reader, most=left) if left else []
             # one more than the page takes says whether there is more
-            most = limit - len(cleans) + 1
+            most = left - len(recalls) + 1
             found = await store.list_messages(
                 connection, reader, reaches, after=after, most=most, most_bytes=MOST_PAGE_BYTES
             )
-        return _page(reader, cleans, found, limit=limit, after=after)
+        return _page(reader, cleans, recalls, found, limit=limit, after=after)
+
+    async def _receive(self, reader: Reader, at: SyncCursor | None, *, reinstalled: bool) -> None:
+        """Take in what the device says by coming: that it is there, and that it has the page of this cursor."""
+        await self._touch(reader)
+
+        async def work() -> None:
+            async with self._database.writing() as connection:
+                if at is None:
+                    await store.delete_device_marks(connection, reader)
+                else:
+                    await store.update_told(connection, reader, dict(at.told))
+                    await store.update_told_recalls(connection, reader, dict(at.recalled))
+
+        if reinstalled if at is None else at.told or at.recalled:
+            await self._database.retrying(work)
+
+    async def _touch(self, reader: Reader) -> None:
+        """Remember that the device is in use: marks without a device would never be swept."""
+        now = self._clock.now()
+        seen = self._seen.get(reader)
+        if seen is not None and now - seen < _SEEN_EVERY:
+            return
+        async with self._database.writing() as connection:
+            await store.touch_device(connection, reader, now=now, seen_before=now - _SEEN_EVERY)
+        if len(self._seen) >= _MOST_SEEN:
+            self._seen.clear()
+        self._seen[reader] = now
 
     async def acknowledge(self, reader: Reader, delivered: Sequence[tuple[ChannelKey, str]]) -> None:
         """The device has received everything in each channel up to and including the message; all or nothing."""
         receipts = await self._receipts_of(reader, delivered)
         if receipts:
+            await self._touch(reader)
             await self._receipts.submit(receipts)
+
+    async def conversations(
+        self, app_key: str, user_id: str, *, cursor: str | None, most: int
+    ) -> tuple[list[Conversation], str | None]:
+        """A page of a user's conversations, the newest activity first, and the cursor of the next page."""
+        below = _below(cursor) if cursor else (NEVER, NEVER)
+        async with self._database.reading() as connection:
+            found = await store.list_conversations(
+                connection,
+                app_key,
+                user_id,
+                below=below,
+                most=most + 1,
+                most_unread=MOST_UNREAD + 1,
+                most_bytes=MOST_PAGE_BYTES,
+            )
+        page = fill_conversations(found[:most], most_bytes=MOST_PAGE_BYTES)
+        more = len(page) < len(found)
+        return page, cursors.pack((page[-1].last_position, page[-1].channel_id)) if more else None
+
+    async def read(self, user_id: str, channel: ChannelKey, message: str | None) -> None:
+        """The user has read everything up to a message, or all there is."""
+        refused = InvalidInput("channelId", "channelId names no channel that userId takes part in.")
+        channel_id = (await self._channels.locate([channel]))[0]
+        if channel_id is None:
+            raise refused
+        position = _position(message, channel_id, "messageId") if message is not None else None
+        async with self._database.writing() as connection:
+            if not await store.raise_read(connection, channel.app_key, user_id, channel_id, position):
+                raise refused
+
+    async def devices(self, app_key: str, user_id: str) -> Sequence[Device]:
+        """The devices of a user, the last used first."""
+        async with self._database.reading() as connection:
+            return await store.list_devices(connection, app_key, user_id)
+
+    async def remove_device(self, reader: Reader) -> None:
+        """Forget a device and what it has; if it comes again it is a new one."""
+
+        async def work() -> None:
+            async with self._database.writing() as connection:
+                await store.delete_device(connection, reader)
+                await store.delete_device_marks(connection, reader)
+
+        await self._database.retrying(work)
+        self._seen.pop(reader, None)
 
     async def _receipts_of(
         self, reader: Reader, delivered: Sequence[tuple[ChannelKey, str]]
@@ -75,16 +166,8 @@ class Delivery:
         ids = await self._channels.locate([channel for channel, _ in delivered])
         receipts = []
         for number, ((_, text), id_) in enumerate(zip(delivered, ids, strict=True)):
-            field = f"delivered[{number}].messageId"
-            try:
-                channel_id, position = cursors.read_message_id(text)
-            except cursors.NotOurs as exc:
-                raise InvalidInput(
-                    field, f"{field} must be a messageId that a sync or a send answered."
-                ) from exc
-            if channel_id != id_:
-                raise InvalidInput(field, f"{field} is not of that channel; check channelType and channelId.")
-            receipts.append(Receipt(reader=reader, channel_id=channel_id, position=position))
+            position = _position(text, id_, f"delivered[{number}].messageId")
+            receipts.append(Receipt(reader=reader, channel_id=id_ or 0, position=position))
         async with self._database.reading() as connection:
             last = await store.list_last_positions(
                 connection,
@@ -113,21 +196,45 @@ class Delivery:
         return [None] * len(batch)
 
 
+def _position(text: str, channel_id: int | None, field: str) -> int:
+    """Where the message stands that a caller names; an error that names the field where it is none of that channel."""
+    try:
+        named, position = cursors.read_message_id(text)
+    except cursors.NotOurs as exc:
+        raise InvalidInput(field, f"{field} must be a messageId that a sync or a send answered.") from exc
+    if named != channel_id:
+        raise InvalidInput(field, f"{field} is not of that channel; check channelType and channelId.")
+    return position
+
+
+def _below(cursor: str) -> tuple[int, int]:
+    try:
+        return cursors.unpack(cursor, tuple[OnAxis, OnAxis])
+    except cursors.NotOurs as exc:
+        raise InvalidInput("cursor", "cursor must be one that the page before answered.") from exc
+
+
 def _page(
     reader: Reader,
     cleans: list[CleanNotice],
+    recalls: list[RecallNotice],
     found: list[Delivered],
     *,
     limit: int,
     after: tuple[int, int],
 ) -> SyncPage:
-    page = fill(found[: limit - len(cleans)], most_bytes=MOST_PAGE_BYTES)
-    more = len(page) < len(found) or len(cleans) == limit
+    left = limit - len(cleans) - len(recalls)
+    page = fill(found[:left], most_bytes=MOST_PAGE_BYTES)
+    more = len(page) < len(found) or left == 0
     if page:
         after = (page[-1].message.channel_id, page[-1].message.position)
-    told = [(clean.channel_id, clean.cutoff) for clean in cleans]
-    cursor = SyncCursor(reader=_digest(reader), told=told, after=after if more else None)
-    return SyncPage(cleans=cleans, messages=page, cursor=cursors.pack(cursor), has_more=more)
+    cursor = SyncCursor(
+        reader=_digest(reader),
+        told=[(clean.channel_id, clean.cutoff) for clean in cleans],
+        recalled=list({recall.channel_id: recall.stamp for recall in recalls}.items()),
+        after=after if more else None,
+    )
+    return SyncPage(cleans=cleans, recalls=recalls, messages=page, cursor=cursors.pack(cursor), has_more=more)
 
 
 def _digest(reader: Reader) -> str:

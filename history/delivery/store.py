@@ -5,14 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from history.channels.model import ChannelKey, ChannelType
+from history.cursors import message_id
 from history.database import Connection, Row
-from history.delivery.model import CleanNotice, Delivered, Reach, Reader, Receipt
-from history.messages.model import Message
+from history.delivery.model import (
+    CleanNotice,
+    Conversation,
+    Delivered,
+    Device,
+    Reach,
+    Reader,
+    RecallNotice,
+    Receipt,
+)
+from history.messages.model import Flags, Message
 from history.queries import statement
 
 
 def _channel(app_key: str, row: Row) -> ChannelKey:
     return ChannelKey(app_key, ChannelType(row["channel_type"]), tuple(row["channel_key"]))
+
+
+def _message(row: Row, type_: str) -> Message:
+    return Message(
+        channel_id=row["channel_id"],
+        position=row["position"],
+        sender=row["sender"],
+        type=type_,
+        content=row["content"],
+        flags=Flags(row["flags"]),
+        metadata=row["metadata"],
+    )
 
 
 async def list_messages(
@@ -38,13 +60,7 @@ async def list_messages(
     )
     return [
         Delivered(
-            message=Message(
-                channel_id=row["channel_id"],
-                position=row["position"],
-                sender=row["sender"],
-                type=row["type"],
-                content=row["content"],
-            ),
+            message=_message(row, row["type"]),
             channel=_channel(reader.app_key, row),
             origin="missed" if row["missed"] else "compensation",
         )
@@ -125,3 +141,99 @@ async def update_marks(connection: Connection, receipts: Sequence[Receipt]) -> N
 async def mark_due(connection: Connection, channel_ids: Sequence[int], *, now: int) -> None:
     """Let reclaim look at these channels again, where it waits for something there."""
     await connection.execute(statement("delivery", "mark_due"), channel_ids, now)
+
+
+async def list_recall_notices(connection: Connection, reader: Reader, *, most: int) -> list[RecallNotice]:
+    """The recalls that the device was not told of, in the order of channels and stamps."""
+    rows = await connection.fetch(
+        statement("delivery", "list_recall_notices"), reader.app_key, reader.user_id, reader.device_id, most
+    )
+    return [
+        RecallNotice(
+            channel_id=row["channel_id"],
+            channel=_channel(reader.app_key, row),
+            stamp=row["stamp"],
+            message_id=message_id(row["channel_id"], row["position"]),
+        )
+        for row in rows
+    ]
+
+
+async def update_told_recalls(connection: Connection, reader: Reader, told: Mapping[int, int]) -> None:
+    """The device knows of the recalls up to these stamps."""
+    ids = sorted(told)
+    await connection.execute(
+        statement("delivery", "update_told_recalls"),
+        reader.app_key,
+        reader.user_id,
+        reader.device_id,
+        ids,
+        [told[id_] for id_ in ids],
+    )
+
+
+async def touch_device(connection: Connection, reader: Reader, *, now: int, seen_before: int) -> None:
+    """Remember that the device is in use."""
+    await connection.execute(
+        statement("delivery", "touch_device"),
+        reader.app_key,
+        reader.user_id,
+        reader.device_id,
+        now,
+        seen_before,
+    )
+
+
+async def list_devices(connection: Connection, app_key: str, user_id: str) -> list[Device]:
+    """The devices of a user, the last used first."""
+    rows = await connection.fetch(statement("delivery", "list_devices"), app_key, user_id)
+    return [Device(**dict(row)) for row in rows]
+
+
+async def delete_device(connection: Connection, reader: Reader) -> None:
+    """Forget a device; its marks are the caller's to delete."""
+    await connection.execute(
+        statement("delivery", "delete_device"), reader.app_key, reader.user_id, reader.device_id
+    )
+
+
+async def list_conversations(
+    connection: Connection,
+    app_key: str,
+    user_id: str,
+    *,
+    below: tuple[int, int],
+    most: int,
+    most_unread: int,
+    most_bytes: int,
+) -> list[Conversation]:
+    """A page of a user's conversations, the newest activity first."""
+    rows = await connection.fetch(
+        statement("delivery", "list_conversations"), app_key, user_id, *below, most, most_unread, most_bytes
+    )
+    return [
+        Conversation(
+            channel_id=row["channel_id"],
+            channel=ChannelKey(app_key, ChannelType(row["type"]), tuple(row["key"])),
+            last_position=row["last_position"],
+            last_message=_message(row, row["message_type"]) if row["position"] is not None else None,
+            unread=row["unread"],
+            read_position=row["read_position"],
+            delivered_position=row["delivered_position"],
+            history_from=row["history_from"],
+            pinned=row["pinned"],
+            muted=row["muted"],
+            archived_at=row["archived_at"],
+        )
+        for row in rows
+    ]
+
+
+async def raise_read(
+    connection: Connection, app_key: str, user_id: str, channel_id: int, position: int | None
+) -> bool:
+    """The user has read everything up to a position, or all there is; False where he cannot have."""
+    status = await connection.execute(
+        statement("delivery", "raise_read"), app_key, user_id, channel_id, position
+    )
+    return bool(status == "UPDATE 1")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntFlag
 
-from history.axis import MILLISECOND, SECOND
+from history.axis import DAY, MILLISECOND, SECOND
 from history.channels.model import ChannelKey
 from history.cursors import message_id
 
@@ -24,6 +25,7 @@ class Flags(IntFlag):
     ECHOED = 2
     RECALLED = 4
     SILENT = 8
+    METADATA = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +37,18 @@ class Draft:
     type: str
     content: str
     flags: Flags
+    recipients: tuple[str, ...] | None = None
+    """Who it is for; None: every participant."""
+    metadata: str | None = None
+    """JSON, kept as it is."""
+    client_key: str | None = None
+    """The sender's own id of it: the same again is the same message."""
+    key_kept: int = DAY
+    """For how many microseconds that holds."""
 
     def weight(self) -> int:
         """Bytes that its rows bring, roughly."""
-        return len(self.channels) * (len(self.content) + 200)
+        return len(self.channels) * (len(self.content) + len(self.metadata or "") + 200)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +60,8 @@ class Message:
     sender: str
     type: str
     content: str
+    flags: Flags
+    metadata: str | None
 
     @property
     def id(self) -> str:
@@ -98,21 +110,29 @@ class Month:
         return f"messages_{self.year:04}_{self.month:02}"
 
 
-def positions(drafts: Sequence[Draft], ends: dict[ChannelKey, int]) -> list[list[int]]:
-    """A position for each channel of each draft, in the order of the drafts.
+@dataclass(frozen=True, slots=True, eq=False)
+class Copy:
+    """One row to be: a draft in one of its channels. Two that say the same are two messages."""
+
+    draft: Draft
+    channel_id: int
+
+    @property
+    def client_key(self) -> tuple[int, str, str] | None:
+        """(channel id, sender, key) where the sender gave one."""
+        key = self.draft.client_key
+        return (self.channel_id, self.draft.sender, key) if key is not None else None
+
+
+def positions(copies: Sequence[Copy], ends: Mapping[int, int]) -> list[int]:
+    """A position for each copy, in their order.
 
     `ends` has the last position that was reserved in each channel: as many end there as the channel gets messages.
     """
-    counts: dict[ChannelKey, int] = {}
-    for draft in drafts:
-        for key in draft.channels:
-            counts[key] = counts.get(key, 0) + 1
-    following = {key: ends[key] - count + 1 for key, count in counts.items()}
-    given: list[list[int]] = []
-    for draft in drafts:
-        row = []
-        for key in draft.channels:
-            row.append(following[key])
-            following[key] += 1
-        given.append(row)
+    counts = Counter(copy.channel_id for copy in copies)
+    following = {channel_id: ends[channel_id] - count + 1 for channel_id, count in counts.items()}
+    given = []
+    for copy in copies:
+        given.append(following[copy.channel_id])
+        following[copy.channel_id] += 1
     return given

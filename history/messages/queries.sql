@@ -1,13 +1,15 @@
 -- name: reserve_positions
 -- Positions for a batch: each channel's last position becomes max(last + 1, now) + count - 1, under the row's lock. A
--- message not stored for history goes by time alone, so it makes its channel due.
+-- message not stored for history goes by time alone, so it makes its channel due. So does one that perhaps nobody needs, as
+-- in a group with a single member or none: no event will come for it. A channel that has ended is passed over.
 -- $1 channel ids, sorted; $2 counts; $3 now; $4 when to look again, or null
 -- index: channels_pkey
 UPDATE channels AS ch
-SET last_position = greatest(ch.last_position + 1, $3::bigint) + u.count - 1,
-    next_reclaim_at = CASE WHEN u.due IS NULL THEN ch.next_reclaim_at ELSE least(ch.next_reclaim_at, u.due) END
-FROM unnest($1::bigint[], $2::integer[], $4::bigint[]) AS u (id, count, due)
-WHERE ch.id = u.id
+SET last_position = greatest(ch.last_position + 1, t.now) + t.count - 1,
+    next_reclaim_at = CASE WHEN t.due IS NULL AND NOT (ch.type = 3 AND ch.member_count < 2) THEN ch.next_reclaim_at
+        ELSE least(ch.next_reclaim_at, coalesce(t.due, t.now + 86400000000)) END
+FROM (SELECT u.*, $3::bigint AS now FROM unnest($1::bigint[], $2::integer[], $4::bigint[]) AS u (id, count, due)) t
+WHERE ch.id = t.id AND NOT {{channels.ended}}
 RETURNING ch.id, ch.last_position, pg_current_xact_id()::text AS transaction_id,
     (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS clock
 
@@ -17,34 +19,40 @@ RETURNING ch.id, ch.last_position, pg_current_xact_id()::text AS transaction_id,
 m.flags & 5 = 1 AND CASE WHEN m.sender = v.user_id THEN m.flags & 2 = 2
     ELSE m.recipients IS NULL OR v.user_id = ANY (m.recipients) END
 
+-- rule: size
+-- The bytes that the row m brings to a page.
+octet_length(m.content) + coalesce(octet_length(m.metadata), 0)
+
 -- name: history_page
 -- The History rule, newest first: at most $6 messages, none begun after $7 bytes, and then the rest of the last millisecond.
--- $1 app, $2 channel, $3 user, $4 first position, $5 end position
+-- In an open channel everybody reads, by the channel's cutoffs alone.
+-- $1 app, $2 channel, $3 user, $4 first position, $5 end position, $8 now
 -- index: messages
 WITH v AS MATERIALIZED (
-    SELECT c.user_id, greatest($4::bigint, c.join_position, c.history_cutoff, ch.history_cutoff, (
+    SELECT $3::text AS user_id, greatest($4::bigint, c.join_position, c.history_cutoff, ch.history_cutoff, (
         SELECT max(r.cutoff) FROM clean_requests r
-        WHERE r.channel_id = $2 AND r.state = 'accepted' AND r.user_id IN ('', c.user_id)
-    )) AS first
-    FROM conversations c JOIN channels ch ON ch.id = c.channel_id
-    WHERE c.channel_id = $2 AND c.user_id = $3 AND c.app_key = $1 AND c.left_position IS NULL
+        WHERE r.channel_id = $2 AND r.state = 'accepted' AND r.user_id IN ('', $3)
+    ), CASE WHEN {{channels.expired}} THEN ch.last_position + 1 END) AS first
+    FROM (SELECT $8::bigint AS now) t CROSS JOIN channels ch
+    LEFT JOIN conversations c ON c.channel_id = ch.id AND c.user_id = $3
+    WHERE ch.id = $2 AND ch.app_key = $1 AND (ch.type = 4 OR (c.user_id IS NOT NULL AND c.left_position IS NULL))
 ), page AS MATERIALIZED (
     SELECT * FROM (
-        SELECT found.*, sum(octet_length(found.content)) OVER (ORDER BY found.position DESC) AS bytes
+        SELECT found.*, sum(found.size) OVER (ORDER BY found.position DESC) AS bytes
         FROM v CROSS JOIN LATERAL (
-            SELECT m.position, m.sender, m.type, m.content FROM messages m
+            SELECT m.position, m.sender, m.type, m.content, m.flags, m.metadata, {{messages.size}} AS size FROM messages m
             WHERE m.channel_id = $2 AND m.position >= v.first AND m.position >= $4 AND m.position < $5
                 AND {{messages.shown}}
             ORDER BY m.position DESC LIMIT $6
         ) found
     ) counted
-    WHERE bytes - octet_length(content) < $7
+    WHERE bytes - size < $7
 ), edge AS (
     SELECT min(position) AS position FROM page
 )
-SELECT position, sender, type, content FROM page
+SELECT position, sender, type, content, flags, metadata FROM page
 UNION ALL
-SELECT m.position, m.sender, m.type, m.content
+SELECT m.position, m.sender, m.type, m.content, m.flags, m.metadata
 FROM edge CROSS JOIN v CROSS JOIN LATERAL (
     SELECT m.* FROM messages m
     WHERE m.channel_id = $2 AND m.position >= greatest(v.first, edge.position / 1000 * 1000)
@@ -56,3 +64,49 @@ ORDER BY position DESC
 -- The partitions that there are.
 SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = 'messages'::regclass ORDER BY c.relname
+
+-- name: claim_keys
+-- Whose key this is now: not there before, or lapsed. Sorted; a key that another transaction is claiming is waited for.
+-- $1 channel ids, $2 senders, $3 keys, $4 when they lapse, $5 now
+INSERT INTO message_keys AS k (channel_id, sender, key, position, expires_at)
+SELECT u.channel_id, u.sender, u.key, 0, u.expires_at
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS u (channel_id, sender, key, expires_at)
+ON CONFLICT ON CONSTRAINT message_keys_pkey DO UPDATE SET position = 0, expires_at = excluded.expires_at
+WHERE k.expires_at <= $5
+RETURNING k.channel_id, k.sender, k.key
+
+-- name: list_key_positions
+-- Where the messages of these keys stand. $1 channel ids, $2 senders, $3 keys
+-- index: message_keys_pkey
+SELECT k.channel_id, k.sender, k.key, k.position
+FROM unnest($1::bigint[], $2::text[], $3::text[]) AS u (channel_id, sender, key)
+JOIN message_keys k ON k.channel_id = u.channel_id AND k.sender = u.sender AND k.key = u.key
+
+-- name: update_key_positions
+-- $1 channel ids, $2 senders, $3 keys, $4 positions
+-- index: message_keys_pkey
+UPDATE message_keys k SET position = u.position
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS u (channel_id, sender, key, position)
+WHERE k.channel_id = u.channel_id AND k.sender = u.sender AND k.key = u.key
+
+-- name: get_message
+-- $1 channel, $2 position
+-- index: messages
+SELECT sender, flags FROM messages WHERE channel_id = $1 AND position = $2
+
+-- name: next_recall
+-- A recall's stamp, given under the channel's lock; what was recalled holds nothing up any more. $1 channel, $2 now
+-- index: channels_pkey
+UPDATE channels SET last_recall = last_recall + 1, next_reclaim_at = least(next_reclaim_at, $2::bigint)
+WHERE id = $1 RETURNING last_recall
+
+-- name: update_recalled
+-- Flag the message and empty it. $1 channel, $2 position
+-- index: messages
+UPDATE messages SET flags = flags | 4, content = '', metadata = NULL
+WHERE channel_id = $1 AND position = $2 AND flags & 4 = 0
+RETURNING sender, recipients
+
+-- name: insert_recall
+-- $1 channel, $2 stamp, $3 position, $4 sender, $5 recipients or null, $6 now
+INSERT INTO recalls (channel_id, stamp, position, sender, recipients, created_at) VALUES ($1, $2, $3, $4, $5, $6)

@@ -6,18 +6,29 @@ commit; after a commit whose outcome is unknown nothing is sent again blindly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from history.axis import DAY
 from history.batches import Batches
-from history.channels.model import ChannelKey
+from history.channels.model import MADE_BY_CALL, ChannelKey, missing
 from history.channels.service import Channels
 from history.clock import Clock
-from history.cursors import message_id
+from history.cursors import NotOurs, message_id, read_message_id
 from history.database import Connection, Database
-from history.errors import ClockJumped, DatabaseUnavailable, OutcomeUnknown
+from history.errors import ClockJumped, DatabaseUnavailable, InvalidInput, OutcomeUnknown
 from history.messages import store
-from history.messages.model import MOST_PAGE_BYTES, Draft, Flags, Message, Month, Range, positions
+from history.messages.model import (
+    MOST_PAGE_BYTES,
+    Copy,
+    Draft,
+    Flags,
+    Message,
+    Month,
+    Range,
+    positions,
+)
 from history.messages.store import MessageRow
 
 _MOST_BATCH_BYTES = 4 * 1024 * 1024
@@ -46,14 +57,43 @@ class Messages:
         )
 
     async def send(self, draft: Draft) -> list[str]:
-        """Store a message in each channel of the draft, all or none; their ids in the order of the channels."""
+        """Store a message in each channel of the draft, all or none; their ids in the order of the channels.
+
+        NotFound where a group or an open channel is not there. A draft whose key was used before is not stored again.
+        """
+        made_by_call = [key for key in draft.channels if key.type in MADE_BY_CALL]
+        if made_by_call:
+            # asked before the batch, so that it does not fail its neighbours
+            for key, id_ in zip(made_by_call, await self._channels.locate(made_by_call), strict=True):
+                if id_ is None:
+                    raise missing(key)
         return await self._batches.submit(draft)
+
+    async def recall(self, channel: ChannelKey, public_id: str, *, sender: str, admin: bool) -> None:
+        """Take a message back from everyone. What is recalled, reclaimed or unknown already is no error."""
+        try:
+            channel_id, position = read_message_id(public_id)
+        except NotOurs:
+            return
+        if (await self._channels.locate([channel]))[0] != channel_id:
+            return
+        async with self._database.reading() as connection:
+            found = await store.get_message(connection, channel_id, position)
+        if found is None or found[1] & Flags.RECALLED:
+            return
+        if found[0] != sender and not admin:
+            raise InvalidInput(
+                "fromUserId", "fromUserId did not send this message; only an admin may recall it."
+            )
+        async with self._database.writing() as connection:
+            await store.recall(connection, channel_id, position, now=self._clock.now())
 
     async def history(self, channel: ChannelKey, user_id: str, range_: Range, *, most: int) -> list[Message]:
         """A page of what the user may read there, newest first; empty where that is nothing."""
         channel_id = (await self._channels.locate([channel]))[0]
         if channel_id is None:
             return []
+        now = self._clock.now()
         async with self._database.reading() as connection:
             return await store.list_history(
                 connection,
@@ -61,6 +101,7 @@ class Messages:
                 channel_id=channel_id,
                 user_id=user_id,
                 range_=range_,
+                now=now,
                 most=most,
                 most_bytes=MOST_PAGE_BYTES,
             )
@@ -94,15 +135,25 @@ class Messages:
     async def _append(self, drafts: Sequence[Draft]) -> list[list[str]]:
         keys = {key for draft in drafts for key in draft.channels}
         ids: dict[ChannelKey, int] = {}
-        given: list[list[int]] = []
+        copies: list[Copy] = []
+        given: dict[Copy, int] = {}
+        known: dict[store.ClientKey, int] = {}
         transaction_id: str | None = None
         try:
             async with self._database.writing() as connection:
-                ids = await self._channels.ensure(connection, keys)
-                reserved = await self._reserve(connection, drafts, ids)
+                now = self._clock.now()
+                ids = await self._channels.ensure(connection, keys, now=now)
+                copies = [Copy(draft, ids[key]) for draft in drafts for key in draft.channels]
+                known = await _known(connection, copies, now=now)
+                new = _first_of_each_key(copies, known)
+                reserved = await self._reserve(connection, new, ids)
                 transaction_id = reserved.transaction_id
-                given = positions(drafts, {key: reserved.ends[ids[key]] for key in keys})
-                await store.insert_messages(connection, _rows(drafts, ids, given))
+                given = dict(zip(new, positions(new, reserved.ends), strict=True))
+                await store.insert_messages(connection, _rows(given))
+                claimed = {copy.client_key: at for copy, at in given.items() if copy.client_key is not None}
+                if claimed:
+                    await store.update_key_positions(connection, claimed)
+                known |= claimed
         except OutcomeUnknown:
             committed = await self._database.committed(transaction_id) if transaction_id else None
             if committed is False:
@@ -112,35 +163,71 @@ class Messages:
             if committed is None:
                 raise
         self._channels.remember(ids)
-        return [
-            [message_id(ids[key], position) for key, position in zip(draft.channels, row, strict=True)]
-            for draft, row in zip(drafts, given, strict=True)
-        ]
+        answers = iter(_public_id(copy, given, known) for copy in copies)
+        return [list(islice(answers, len(draft.channels))) for draft in drafts]
 
     async def _reserve(
-        self, connection: Connection, drafts: Sequence[Draft], ids: dict[ChannelKey, int]
+        self, connection: Connection, copies: Sequence[Copy], ids: Mapping[ChannelKey, int]
     ) -> store.Reserved:
-        counts: dict[int, int] = {}
-        due: dict[int, int] = {}
+        counts = Counter(copy.channel_id for copy in copies)
         asked_at, now = self._clock.mark(), self._clock.now()
-        for draft in drafts:
-            for key in draft.channels:
-                counts[ids[key]] = counts.get(ids[key], 0) + 1
-                if not draft.flags & Flags.PERSISTED:
-                    # the first instant at which time alone may let it go: a day's window or its days as missed
-                    due[ids[key]] = now + DAY
+        # the first instant at which time alone may let a message go that is not stored for history, or that perhaps
+        # none of its recipients is there for
+        due = {
+            copy.channel_id: now + DAY
+            for copy in copies
+            if not copy.draft.flags & Flags.PERSISTED or copy.draft.recipients is not None
+        }
         reserved = await store.reserve_positions(connection, counts, due, now=now)
-        if reserved is None:
-            self._channels.forget(list(ids))
-            raise DatabaseUnavailable("A channel has vanished from the database; send the message again.")
+        for key, id_ in ids.items():
+            if id_ in counts and id_ not in reserved.ends:
+                self._channels.forget([key])
+                raise (
+                    missing(key)
+                    if key.type in MADE_BY_CALL
+                    else DatabaseUnavailable(
+                        "A channel has vanished from the database; send the message again."
+                    )
+                )
         if not self._clock.observe(reserved.clock, asked_at):
             raise ClockJumped("The database's clock jumped by more than a second; send the message again.")
         return reserved
 
 
-def _rows(
-    drafts: Sequence[Draft], ids: dict[ChannelKey, int], given: list[list[int]]
-) -> Iterator[MessageRow]:
-    for draft, row in zip(drafts, given, strict=True):
-        for key, position in zip(draft.channels, row, strict=True):
-            yield (ids[key], position, int(draft.flags), draft.sender, draft.type, draft.content, None)
+async def _known(connection: Connection, copies: Sequence[Copy], *, now: int) -> dict[store.ClientKey, int]:
+    """Claim the senders' own ids; the positions of the messages that some of them stand for already."""
+    lapses = {copy.client_key: now + copy.draft.key_kept for copy in copies if copy.client_key is not None}
+    return await store.claim_keys(connection, lapses, now=now) if lapses else {}
+
+
+def _first_of_each_key(copies: Sequence[Copy], known: Mapping[store.ClientKey, int]) -> list[Copy]:
+    """What is to be written: a key that is known, or that stands earlier in the batch, brings nothing."""
+    seen = set(known)
+    new = []
+    for copy in copies:
+        key = copy.client_key
+        if key is None or key not in seen:
+            new.append(copy)
+        if key is not None:
+            seen.add(key)
+    return new
+
+
+def _public_id(copy: Copy, given: Mapping[Copy, int], known: Mapping[store.ClientKey, int]) -> str:
+    key = copy.client_key
+    return message_id(copy.channel_id, known[key] if key is not None else given[copy])
+
+
+def _rows(given: Mapping[Copy, int]) -> Iterator[MessageRow]:
+    for copy, position in given.items():
+        draft = copy.draft
+        yield (
+            copy.channel_id,
+            position,
+            int(draft.flags),
+            draft.sender,
+            draft.type,
+            draft.content,
+            draft.recipients,
+            draft.metadata,
+        )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import asyncpg
 
 from history.database import Connection
-from history.messages.model import Message, Month, Range
+from history.messages.model import Flags, Message, Month, Range
 from history.queries import statement
 
-_COLUMNS = ("channel_id", "position", "flags", "sender", "type", "content", "recipients")
-MessageRow = tuple[int, int, int, str, str, str, list[str] | None]
+_COLUMNS = ("channel_id", "position", "flags", "sender", "type", "content", "recipients", "metadata")
+MessageRow = tuple[int, int, int, str, str, str, tuple[str, ...] | None, str | None]
+ClientKey = tuple[int, str, str]
+"""(channel id, sender, key)"""
 
 
 class NoMonth(Exception):
@@ -29,9 +31,9 @@ class Reserved:
 
 
 async def reserve_positions(
-    connection: Connection, counts: dict[int, int], due: dict[int, int], *, now: int
-) -> Reserved | None:
-    """Reserve positions in all channels, locking them in the order of their ids; None where one is not there."""
+    connection: Connection, counts: Mapping[int, int], due: Mapping[int, int], *, now: int
+) -> Reserved:
+    """Reserve positions, locking the channels in the order of their ids; one that has ended or vanished is left out."""
     ids = sorted(counts)
     rows = await connection.fetch(
         statement("messages", "reserve_positions"),
@@ -40,10 +42,39 @@ async def reserve_positions(
         now,
         [due.get(id_) for id_ in ids],
     )
-    if len(rows) != len(ids):
-        return None
     ends = {row["id"]: row["last_position"] for row in rows}
+    if not rows:
+        return Reserved(ends={}, transaction_id="", clock=now)
     return Reserved(ends=ends, transaction_id=rows[0]["transaction_id"], clock=rows[-1]["clock"])
+
+
+async def claim_keys(
+    connection: Connection, lapses: Mapping[ClientKey, int], *, now: int
+) -> dict[ClientKey, int]:
+    """Claim idempotency keys; the positions of those that somebody had before."""
+    keys = sorted(lapses)
+    columns = _columns(keys, 3)
+    rows = await connection.fetch(
+        statement("messages", "claim_keys"), *columns, [lapses[key] for key in keys], now
+    )
+    won = {(row["channel_id"], row["sender"], row["key"]) for row in rows}
+    lost = [key for key in keys if key not in won]
+    if not lost:
+        return {}
+    found = await connection.fetch(statement("messages", "list_key_positions"), *_columns(lost, 3))
+    return {(row["channel_id"], row["sender"], row["key"]): row["position"] for row in found}
+
+
+async def update_key_positions(connection: Connection, positions: Mapping[ClientKey, int]) -> None:
+    """Remember which messages the claimed keys stand for."""
+    keys = sorted(positions)
+    await connection.execute(
+        statement("messages", "update_key_positions"), *_columns(keys, 3), [positions[key] for key in keys]
+    )
+
+
+def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
+    return [[row[number] for row in rows] for number in range(width)]
 
 
 async def insert_messages(connection: Connection, rows: Iterable[MessageRow]) -> None:
@@ -64,6 +95,7 @@ async def list_history(
     channel_id: int,
     user_id: str,
     range_: Range,
+    now: int,
     most: int,
     most_bytes: int,
 ) -> list[Message]:
@@ -77,6 +109,7 @@ async def list_history(
         range_.end,
         most,
         most_bytes,
+        now,
     )
     return [
         Message(
@@ -85,6 +118,8 @@ async def list_history(
             sender=row["sender"],
             type=row["type"],
             content=row["content"],
+            flags=Flags(row["flags"]),
+            metadata=row["metadata"],
         )
         for row in rows
     ]
@@ -107,3 +142,27 @@ async def insert_months(connection: Connection, months: Sequence[Month]) -> None
         bounds = f"FROM ({month.first}) TO ({month.next().first})"
         await connection.execute(f"CREATE TABLE {month.table} (LIKE messages INCLUDING ALL)")
         await connection.execute(f"ALTER TABLE messages ATTACH PARTITION {month.table} FOR VALUES {bounds}")
+
+
+async def get_message(connection: Connection, channel_id: int, position: int) -> tuple[str, Flags] | None:
+    """The sender and the flags of a message that is on disk."""
+    row = await connection.fetchrow(statement("messages", "get_message"), channel_id, position)
+    return (row["sender"], Flags(row["flags"])) if row else None
+
+
+async def recall(connection: Connection, channel_id: int, position: int, *, now: int) -> bool:
+    """Flag a message for everyone, empty it, and leave the row from which devices learn of it; False where done before."""
+    stamp = await connection.fetchval(statement("messages", "next_recall"), channel_id, now)
+    row = await connection.fetchrow(statement("messages", "update_recalled"), channel_id, position)
+    if row is None:
+        return False
+    await connection.execute(
+        statement("messages", "insert_recall"),
+        channel_id,
+        stamp,
+        position,
+        row["sender"],
+        row["recipients"],
+        now,
+    )
+    return True

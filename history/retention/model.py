@@ -96,6 +96,8 @@ class Floor:
     """Where the batch ends: no message at or above it was looked at."""
     tip: int
     """Where the channel ended then; the batch was its last one if it ends there."""
+    expires_at: int | None
+    """When an open channel ends by itself."""
 
     @property
     def position(self) -> int:
@@ -112,9 +114,9 @@ class Floor:
 
         A message of history waits for an event. A missed one expires; a compensated one leaves the window when it moves.
         """
+        instants = [] if self.expires_at is None else [self.expires_at]
         if min(self.history, self.end) == self.position:
-            return None
-        instants = []
+            return min(instants, default=None)
         if self.missed == self.position:
             instants.append(self.missed + missed_for + 1)
         if self.compensated == self.position:

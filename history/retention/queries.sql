@@ -147,47 +147,75 @@ UPDATE channels ch SET next_reclaim_at = $3
 FROM unnest($1::bigint[]) AS u (id) WHERE ch.id = u.id AND ch.next_reclaim_at <= $2
 RETURNING ch.id, ch.app_key
 
+-- rule: participants
+-- Who takes part in the channel ch, with the marks that the floor looks at: settled cutoffs, and a device that has nothing.
+SELECT c.user_id, c.delivered_position, c.join_position, b.missed_from, b.window_from,
+    greatest(c.join_position, c.settled_history_cutoff, ch.settled_history_cutoff) AS history_from,
+    greatest(c.join_position, c.delivered_position + 1, b.missed_from) AS missed_low,
+    greatest(c.join_position, c.settled_sync_cutoff, ch.settled_sync_cutoff) AS sync_from
+FROM conversations c WHERE c.channel_id = $1 AND c.left_position IS NULL
+
+-- rule: addressees
+-- Those participants to whom the row m is addressed by name, and its sender.
+SELECT * FROM {{retention.participants}} p WHERE p.user_id = ANY (m.recipients || m.sender)
+
 -- name: get_floor
 -- The Floor rule, below the end of a batch of $2 rows: the lowest position that somebody may still be given in history,
 -- as missed, or as compensation on a device that has nothing. Settled cutoffs only; no row is locked, and the channel's end
--- is of the same snapshot. Marks first: a participant whose mark lies above the batch is not looked at.
+-- is of the same snapshot. The cost does not grow with the members for each row: of what is for everybody, the two who
+-- reach back furthest need a row if anyone does, since only its sender can be excepted; what is for some is asked of those.
 -- $1 channel, $2 most rows, $3 missed from, $4 window from
 -- index: messages
 -- index: conversations_pkey
 WITH ch AS MATERIALIZED (
-    SELECT last_position, reclaimed_to, settled_history_cutoff, settled_sync_cutoff FROM channels WHERE id = $1
-), batch AS MATERIALIZED (
+    SELECT ch.type, ch.last_position, ch.reclaimed_to, ch.settled_history_cutoff, ch.settled_sync_cutoff,
+        CASE WHEN ch.dismissed_at IS NULL THEN {{channels.expiry}} END AS expires_at
+    FROM channels ch WHERE ch.id = $1
+), b AS MATERIALIZED (
     SELECT coalesce(
         (SELECT m.position FROM messages m WHERE m.channel_id = $1 AND m.position >= ch.reclaimed_to
             ORDER BY m.position OFFSET $2 LIMIT 1),
         ch.last_position + 1
-    ) AS ends
+    ) AS ends, $3::bigint AS missed_from, $4::bigint AS window_from
     FROM ch
-), participants AS MATERIALIZED (
-    SELECT c.user_id, c.delivered_position, c.join_position, $3::bigint AS missed_from, $4::bigint AS window_from,
-        greatest(c.join_position, c.settled_history_cutoff, ch.settled_history_cutoff) AS history_from,
-        greatest(c.join_position, c.settled_sync_cutoff, ch.settled_sync_cutoff) AS sync_from
-    FROM conversations c CROSS JOIN ch WHERE c.channel_id = $1 AND c.left_position IS NULL
+), everybody AS MATERIALIZED (
+    SELECT p.* FROM ch CROSS JOIN b CROSS JOIN LATERAL {{retention.participants}} p
+    UNION ALL
+    -- an open channel owes its history to anyone, and nothing else to anybody
+    SELECT '', 9223372036854775806, 0, b.missed_from, b.window_from, ch.settled_history_cutoff, 9223372036854775807,
+        9223372036854775807
+    FROM ch CROSS JOIN b WHERE ch.type = 4
+), history_low AS MATERIALIZED (
+    SELECT * FROM everybody ORDER BY history_from LIMIT 2
+), missed_low AS MATERIALIZED (
+    SELECT * FROM everybody ORDER BY missed_low LIMIT 2
+), sync_low AS MATERIALIZED (
+    SELECT * FROM everybody ORDER BY sync_from LIMIT 2
 )
-SELECT batch.ends, ch.last_position + 1 AS tip,
-    (SELECT min(found.position) FROM participants v CROSS JOIN LATERAL (
-        SELECT m.position FROM messages m
-        WHERE v.history_from < batch.ends AND m.channel_id = $1 AND m.position >= v.history_from
-            AND m.position >= ch.reclaimed_to AND m.position < batch.ends AND {{messages.shown}}
-        ORDER BY m.position LIMIT 1) found) AS history,
-    (SELECT min(found.position) FROM participants v CROSS JOIN LATERAL (
-        SELECT m.position FROM messages m
-        WHERE greatest(v.delivered_position + 1, v.join_position, v.missed_from) < batch.ends AND m.channel_id = $1
-            AND m.position >= greatest(v.delivered_position + 1, v.join_position, v.missed_from)
-            AND m.position >= ch.reclaimed_to AND m.position < batch.ends AND {{delivery.missed}}
-        ORDER BY m.position LIMIT 1) found) AS missed,
-    (SELECT min(found.position) FROM participants v CROSS JOIN LATERAL (
-        SELECT m.position FROM messages m
-        WHERE greatest(v.sync_from, v.window_from) < batch.ends AND m.channel_id = $1
-            AND m.position >= greatest(v.sync_from, v.window_from)
-            AND m.position >= ch.reclaimed_to AND m.position < batch.ends AND {{delivery.compensated}}
-        ORDER BY m.position LIMIT 1) found) AS compensated
-FROM batch CROSS JOIN ch
+SELECT b.ends, ch.last_position + 1 AS tip, ch.expires_at,
+    (SELECT m.position FROM messages m
+        WHERE m.channel_id = $1 AND m.position >= ch.reclaimed_to AND m.position < b.ends
+            AND m.position >= (SELECT min(history_from) FROM history_low) AND CASE WHEN m.recipients IS NULL
+            THEN EXISTS (SELECT 1 FROM history_low v WHERE m.position >= v.history_from AND {{messages.shown}})
+            ELSE EXISTS (SELECT 1 FROM {{retention.addressees}} v WHERE m.position >= v.history_from AND {{messages.shown}})
+            END
+        ORDER BY m.position LIMIT 1) AS history,
+    (SELECT m.position FROM messages m
+        WHERE m.channel_id = $1 AND m.position >= ch.reclaimed_to AND m.position < b.ends
+            AND m.position >= (SELECT min(missed_low) FROM missed_low) AND CASE WHEN m.recipients IS NULL
+            THEN EXISTS (SELECT 1 FROM missed_low v WHERE {{delivery.missed}})
+            ELSE EXISTS (SELECT 1 FROM {{retention.addressees}} v WHERE {{delivery.missed}})
+            END
+        ORDER BY m.position LIMIT 1) AS missed,
+    (SELECT m.position FROM messages m
+        WHERE m.channel_id = $1 AND m.position >= ch.reclaimed_to AND m.position < b.ends
+            AND m.position >= greatest(b.window_from, (SELECT min(sync_from) FROM sync_low)) AND CASE WHEN m.recipients IS NULL
+            -- who misses a row keeps it by the rule Missed
+            THEN EXISTS (SELECT 1 FROM sync_low v WHERE {{delivery.compensated}})
+            ELSE EXISTS (SELECT 1 FROM {{retention.addressees}} v WHERE {{delivery.compensated}})
+            END
+        ORDER BY m.position LIMIT 1) AS compensated
+FROM b CROSS JOIN ch
 
 -- name: grant
 -- The floor as a value: it was computed in a statement before this one, whose snapshot no later append is in. It never
@@ -209,3 +237,84 @@ DELETE FROM messages m WHERE m.channel_id = $1 AND m.position < $2
 -- index: channels_pkey
 UPDATE channels SET next_reclaim_at = CASE WHEN last_position >= $4 THEN least($3, $5::bigint) ELSE $3 END
 WHERE id = $1 AND next_reclaim_at = $2
+
+-- name: delete_lapsed_keys
+-- Idempotency keys that hold no longer; one that is claimed anew meanwhile stays. $1 now, $2 most
+-- index: message_keys_by_expiry
+DELETE FROM message_keys k USING (
+    SELECT channel_id, sender, key FROM message_keys WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2
+) old
+WHERE k.channel_id = old.channel_id AND k.sender = old.sender AND k.key = old.key AND k.expires_at <= $1
+
+-- name: delete_old_recalls
+-- Recalls that every device had time to hear of. $1 now, $2 most
+-- index: recalls_by_age
+DELETE FROM recalls r USING (
+    SELECT r.channel_id, r.stamp FROM recalls r
+    JOIN channels ch ON ch.id = r.channel_id JOIN apps a ON a.app_key = ch.app_key
+    WHERE r.created_at <= $1::bigint - a.recall_days * 86400000000 ORDER BY r.created_at LIMIT $2
+) old
+WHERE r.channel_id = old.channel_id AND r.stamp = old.stamp
+
+-- name: delete_ended_tokens
+-- $1 now, $2 most
+-- index: tokens_by_expiry
+DELETE FROM tokens WHERE hash IN (SELECT hash FROM tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)
+
+-- name: delete_unused_devices
+-- Devices that were not seen for the app's deviceDays; one that comes meanwhile stays. $1 now, $2 most
+-- index: devices_by_last_seen
+DELETE FROM devices d USING (
+    SELECT d.app_key, d.user_id, d.device_id, d.last_seen_at FROM devices d JOIN apps a ON a.app_key = d.app_key
+    WHERE d.last_seen_at <= $1::bigint - a.device_days * 86400000000 ORDER BY d.last_seen_at LIMIT $2
+) old
+WHERE d.app_key = old.app_key AND d.user_id = old.user_id AND d.device_id = old.device_id
+    AND d.last_seen_at = old.last_seen_at
+RETURNING d.app_key, d.user_id, d.device_id
+
+-- name: delete_marks_of_devices
+-- What those devices had: one that comes again is new. $1 app keys, $2 users, $3 devices
+-- index: conversations_by_user
+DELETE FROM device_marks m USING (
+    SELECT c.channel_id, c.user_id, u.device_id
+    FROM unnest($1::text[], $2::text[], $3::text[]) AS u (app_key, user_id, device_id)
+    JOIN conversations c ON c.app_key = u.app_key AND c.user_id = u.user_id
+) old
+WHERE m.channel_id = old.channel_id AND m.user_id = old.user_id AND m.device_id = old.device_id
+
+-- name: delete_left_conversations
+-- Those who left for good: nothing that they had can come back, and joining starts anew. $1 now, $2 most
+-- index: conversations_left
+DELETE FROM conversations c USING (
+    SELECT c.channel_id, c.user_id, c.left_at FROM conversations c JOIN apps a ON a.app_key = c.app_key
+    WHERE c.left_at <= $1::bigint - a.left_days * 86400000000 ORDER BY c.left_at LIMIT $2
+) old
+WHERE c.channel_id = old.channel_id AND c.user_id = old.user_id AND c.left_at = old.left_at
+RETURNING c.channel_id, c.user_id
+
+-- name: delete_dismissed_conversations
+-- Conversations of groups that were dismissed long ago: what was missed there has been received or has expired.
+-- $1 now, $2 most
+-- index: channels_dismissed
+DELETE FROM conversations c USING (
+    SELECT c.channel_id, c.user_id FROM channels ch JOIN apps a ON a.app_key = ch.app_key
+    JOIN conversations c ON c.channel_id = ch.id
+    WHERE ch.type = 3 AND ch.dismissed_at <= $1::bigint - greatest(a.left_days, 8) * 86400000000 LIMIT $2
+) old
+WHERE c.channel_id = old.channel_id AND c.user_id = old.user_id
+RETURNING c.channel_id, c.user_id
+
+-- name: delete_marks_of_users
+-- $1 channel ids, $2 users
+-- index: device_marks_pkey
+DELETE FROM device_marks m USING unnest($1::bigint[], $2::text[]) AS u (channel_id, user_id)
+WHERE m.channel_id = u.channel_id AND m.user_id = u.user_id
+
+-- name: delete_old_requests
+-- Settled requests that are older than the app's journalDays: the marks hold what they did. $1 now, $2 most
+-- index: clean_requests_settled
+DELETE FROM clean_requests r USING (
+    SELECT r.channel_id, r.id FROM clean_requests r JOIN apps a ON a.app_key = r.app_key
+    WHERE r.state = 'settled' AND r.settled_at <= $1::bigint - a.journal_days * 86400000000 ORDER BY r.settled_at LIMIT $2
+) old
+WHERE r.channel_id = old.channel_id AND r.id = old.id AND r.state = 'settled'

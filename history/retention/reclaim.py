@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from history.apps import store as apps_store
 from history.axis import DAY, SECOND
+from history.channels import store as channels_store
 from history.clock import Clock
 from history.database import Database
 from history.delivery.model import reach
@@ -83,6 +84,8 @@ class Reclaim:
         ]
 
     async def _visit(self, channel_id: int, app_key: str, *, now: int, lease: int) -> ReclaimReport:
+        async with self._database.writing() as connection:
+            await channels_store.expire_channel(connection, channel_id, now=now)
         pace, deleted = Pace(batch=self._batch or _FIRST_BATCH), 0
         while True:
             began = self._clock.now()

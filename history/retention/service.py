@@ -81,7 +81,7 @@ class Cleans:
 
         async def work() -> int:
             async with self._database.writing() as connection:
-                # their floors may rise; first, because every channel of a transaction is locked in one statement
+                # their channels' floors may rise; first, because joining locks a channel before its conversations
                 await store.mark_due(connection, (pair.channel_id for pair in pairs), now=now)
                 await store.lock_pairs(connection, pairs)
                 rows = await store.list_settleable(connection, pairs, now=now)

@@ -8,13 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from history.axis import NEVER
-from history.database import Connection
+from history.database import Connection, Row
 from history.delivery.model import Reach
 from history.queries import statement
 from history.retention.model import EVERYONE, CleanDraft, Cutoffs, Floor, Journalled, Pair
 
 
-def _columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
+def _columns(rows: Iterable[Sequence[Any] | Row], width: int) -> list[list[Any]]:
     found = list(rows)
     return [[row[number] for row in found] for number in range(width)]
 
@@ -47,13 +47,13 @@ async def insert_clean_requests(
 
 
 async def lock_pairs(connection: Connection, pairs: Sequence[Pair]) -> None:
-    """Lock what requests of these pairs change, always conversations before channels, each in the order of its key."""
+    """Lock what requests of these pairs change: channels before conversations, as joining does, in the order of keys."""
     users = sorted((pair.channel_id, pair.user_id) for pair in pairs if pair.user_id != EVERYONE)
     channels = sorted({pair.channel_id for pair in pairs if pair.user_id == EVERYONE})
-    if users:
-        await connection.execute(statement("retention", "lock_conversations"), *_columns(users, 2))
     if channels:
         await connection.execute(statement("retention", "lock_channels"), channels)
+    if users:
+        await connection.execute(statement("retention", "lock_conversations"), *_columns(users, 2))
 
 
 async def _journalled(connection: Connection, name: str, *arguments: object) -> list[Journalled]:
@@ -184,11 +184,11 @@ async def get_floor(connection: Connection, channel_id: int, reach: Reach, *, mo
         statement("retention", "get_floor"), channel_id, most, reach.missed_from, reach.window_from
     )
     if row is None:
-        return Floor(history=NEVER, missed=NEVER, compensated=NEVER, end=0, tip=0)
+        return Floor(history=NEVER, missed=NEVER, compensated=NEVER, end=0, tip=0, expires_at=None)
     needed = {
         name: NEVER if row[name] is None else row[name] for name in ("history", "missed", "compensated")
     }
-    return Floor(**needed, end=row["ends"], tip=row["tip"])
+    return Floor(**needed, end=row["ends"], tip=row["tip"], expires_at=row["expires_at"])
 
 
 async def grant(connection: Connection, channel_id: int, floor: int) -> None:
@@ -212,3 +212,26 @@ async def release_channel(
     await connection.execute(
         statement("retention", "release_channel"), channel_id, lease, next_look, tip, look_at_rest
     )
+
+
+async def delete_side_rows(connection: Connection, name: str, *, now: int, most: int) -> int:
+    """Run one of the statements that end rows of a side table; how many went."""
+    status: str = await connection.execute(statement("retention", name), now, most)
+    return int(status.removeprefix("DELETE "))
+
+
+async def delete_unused_devices(connection: Connection, *, now: int, most: int) -> int:
+    """Forget devices that were not seen for long, and what they had; how many."""
+    rows = await connection.fetch(statement("retention", "delete_unused_devices"), now, most)
+    if rows:
+        await connection.execute(statement("retention", "delete_marks_of_devices"), *_columns(rows, 3))
+    return len(rows)
+
+
+async def delete_ended_conversations(connection: Connection, *, now: int, most: int) -> int:
+    """Forget those who left long ago, those of groups dismissed long ago, and what their devices had; how many."""
+    rows = await connection.fetch(statement("retention", "delete_left_conversations"), now, most)
+    rows += await connection.fetch(statement("retention", "delete_dismissed_conversations"), now, most)
+    if rows:
+        await connection.execute(statement("retention", "delete_marks_of_users"), *_columns(rows, 2))
+    return len(rows)

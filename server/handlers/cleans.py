@@ -5,8 +5,10 @@ from __future__ import annotations
 from history.channels.model import ChannelType, channel_key
 from history.errors import InvalidInput
 from history.retention.model import EVERYONE, CleanDraft, cutoff_before
-from server import wire
+from server import parse
 from server.calls import Call, Reply
+from server.handlers.messages import check_storage
+from server.wire import messages as wire
 
 REQUEST_ID_HEADER = "Clean-Request-Id"
 _SECONDS_BELOW, _MICROSECONDS_FROM = 10**11, 10**14
@@ -16,7 +18,8 @@ _NOT_A_TIME = "sentAt must be a time in milliseconds since 1970, as digits."
 async def clean_history(call: Call[wire.Clean]) -> Reply:
     """Clean one user's history of a direct, group or system channel, or everyone's of an open channel."""
     body, app = call.body, call.signed_by
-    type_ = wire.channel_type(body.channelType, "channelType")
+    type_ = parse.channel_type(body.channelType, "channelType")
+    check_storage(app, type_)
     for_everyone = type_ is ChannelType.OPEN
     draft = CleanDraft(
         channel=channel_key(app.app_key, type_, channel_id=body.channelId, user_id=body.fromUserId),

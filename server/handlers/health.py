@@ -5,8 +5,8 @@ from __future__ import annotations
 from redis.exceptions import RedisError
 
 from history.errors import DatabaseUnavailable
-from server import wire
 from server.calls import Call, Reply
+from server.wire import common as wire
 
 
 async def health(_: Call[None]) -> Reply:

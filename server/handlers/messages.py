@@ -1,71 +1,188 @@
-"""Send direct messages, list their history."""
+"""Send messages of every channel type, list their history, recall them."""
 
 from __future__ import annotations
 
-from history.axis import MILLISECOND
-from history.channels.model import ChannelType, channel_key
-from history.errors import InvalidInput, TooLong
-from history.messages.model import LONGEST_RANGE_MS, Draft, Flags, Range
-from server import wire
-from server.calls import Call, Reply
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from history.apps.model import App
+from history.axis import MILLISECOND, SECOND
+from history.channels.model import ChannelKey, ChannelType, channel_key
+from history.errors import InvalidInput, NotEnabled, TooLong
+from history.messages.model import LONGEST_RANGE_MS, Draft, Flags, Message, Range
+from server import parse
+from server.calls import Call, Handler, Reply
+from server.wire import messages as wire
 
 _DEFAULT_PAGE = 10
+_LONGEST_METADATA_VALUE = 4_096
 
 
 async def send_direct(call: Call[wire.DirectSend]) -> Reply:
     """One message to each of up to 1,000 users, all or none."""
-    body, app = call.body, call.signed_by
+    body = call.body
     if body.fromUserId in body.toUserIds:
         raise InvalidInput(
             "toUserIds", "toUserIds holds fromUserId; nobody can send a direct message to himself."
         )
+    return await _send_to_users(call, ChannelType.DIRECT, body.toUserIds, echo=body.isEchoToSender == 1)
+
+
+async def send_system(call: Call[wire.SystemSend]) -> Reply:
+    """One message of an account to each of up to 100 users, all or none."""
+    if call.body.fromUserId in call.body.toUserIds:
+        raise InvalidInput("toUserIds", "toUserIds holds fromUserId; no account can send to itself.")
+    return await _send_to_users(call, ChannelType.SYSTEM, call.body.toUserIds, echo=False)
+
+
+async def send_group(call: Call[wire.GroupSend]) -> Reply:
+    """One message to each of up to 3 groups, all or none; with toUserIds for those members of a single group alone."""
+    body = call.body
+    if body.toUserIds and len(set(body.toChannelIds)) > 1:
+        raise InvalidInput(
+            "toUserIds", "toUserIds goes with a single group; send to one channelId at a time."
+        )
+    recipients = tuple(dict.fromkeys(body.toUserIds)) if body.toUserIds else None
+    return await _send_to_channels(
+        call, ChannelType.GROUP, body.toChannelIds, echo=body.isEchoToSender == 1, recipients=recipients
+    )
+
+
+async def send_open(call: Call[wire.OpenSend]) -> Reply:
+    """One message to each of up to 10 open channels, all or none."""
+    body = call.body
+    return await _send_to_channels(
+        call, ChannelType.OPEN, body.toChannelIds, echo=body.isEchoToSender == 1, recipients=None
+    )
+
+
+def list_history(type_: ChannelType) -> Handler:
+    """The handler for the history of one channel type."""
+
+    async def handle(call: Call[wire.HistoryList]) -> Reply:
+        """What a user may read of a channel, newest first."""
+        body, app = call.body, call.signed_by
+        check_storage(app, type_)
+        channel = channel_key(app.app_key, type_, channel_id=body.channelId, user_id=body.userId)
+        messages = await call.services.messages.history(
+            channel, body.userId, _range(body), most=body.pageSize or _DEFAULT_PAGE
+        )
+        return Reply(result=wire.HistoryPage([_record(body.channelId, message) for message in messages]))
+
+    handle.__name__ = f"list_{type_.name.lower()}_history"
+    return handle
+
+
+async def recall(call: Call[wire.Recall]) -> Reply:
+    """Take a message back from everyone; what is recalled, reclaimed or unknown already is success."""
+    body, app = call.body, call.signed_by
+    type_ = parse.channel_type(body.channelType, "channelType")
+    if type_ is ChannelType.SYSTEM:
+        # here the sender is the account, and channelId the user
+        key = channel_key(app.app_key, type_, channel_id=body.fromUserId, user_id=body.channelId)
+    else:
+        key = channel_key(app.app_key, type_, channel_id=body.channelId, user_id=body.fromUserId)
+    await call.services.messages.recall(key, body.messageId, sender=body.fromUserId, admin=body.isAdmin == 1)
+    return Reply()
+
+
+def stored(app: App, type_: ChannelType) -> bool:
+    """Whether the app's cloud storage has history of this channel type."""
+    settings = app.settings
+    return settings.open_storage if type_ is ChannelType.OPEN else settings.direct_group_storage
+
+
+def check_storage(app: App, type_: ChannelType) -> None:
+    """NotEnabled where the storage of this channel type is off."""
+    if not stored(app, type_):
+        name = "openStorage" if type_ is ChannelType.OPEN else "directGroupStorage"
+        raise NotEnabled(f"History is not stored here: the app's setting {name} is off.")
+
+
+def metadata_items(message: Message) -> list[wire.MetadataItem]:
+    """The metadata of a message as the API shows it."""
+    if message.metadata is None:
+        return []
+    found = msgspec.json.decode(message.metadata, type=dict[str, str])
+    return [wire.MetadataItem(key, value, message.sent_at) for key, value in found.items()]
+
+
+async def _send_to_users(
+    call: Call[wire.DirectSend] | Call[wire.SystemSend], type_: ChannelType, to: Iterable[str], *, echo: bool
+) -> Reply:
+    body, app = call.body, call.signed_by
+    users = list(dict.fromkeys(to))
+    if type_ is ChannelType.DIRECT:
+        keys = [channel_key(app.app_key, type_, channel_id=user, user_id=body.fromUserId) for user in users]
+    else:
+        keys = [channel_key(app.app_key, type_, channel_id=body.fromUserId, user_id=user) for user in users]
+    ids = await call.services.messages.send(_draft(app, body, type_, keys, echo=echo))
+    return Reply(result=wire.UsersSent([wire.UserDelivery(*pair) for pair in zip(users, ids, strict=True)]))
+
+
+async def _send_to_channels(
+    call: Call[wire.GroupSend] | Call[wire.OpenSend],
+    type_: ChannelType,
+    to: Iterable[str],
+    *,
+    echo: bool,
+    recipients: tuple[str, ...] | None,
+) -> Reply:
+    body, app = call.body, call.signed_by
+    channels = list(dict.fromkeys(to))
+    keys = [ChannelKey(app.app_key, type_, (channel,)) for channel in channels]
+    draft = _draft(app, body, type_, keys, echo=echo, recipients=recipients)
+    ids = await call.services.messages.send(draft)
+    return Reply(
+        result=wire.ChannelsSent([wire.ChannelDelivery(*pair) for pair in zip(channels, ids, strict=True)])
+    )
+
+
+def _draft(
+    app: App,
+    body: wire.Send,
+    type_: ChannelType,
+    channels: Sequence[ChannelKey],
+    *,
+    echo: bool,
+    recipients: tuple[str, ...] | None = None,
+) -> Draft:
     _check_size(body.content, app.settings.max_content_bytes)
-    users = list(dict.fromkeys(body.toUserIds))
     flags = Flags(0)
-    if body.shouldPersist != 0:
+    if body.shouldPersist != 0 and stored(app, type_):
         flags |= Flags.PERSISTED
-    if body.isEchoToSender == 1:
+    if echo:
         flags |= Flags.ECHOED
-    draft = Draft(
-        channels=tuple(
-            channel_key(app.app_key, ChannelType.DIRECT, channel_id=user, user_id=body.fromUserId)
-            for user in users
-        ),
+    metadata = _metadata(body)
+    if body.hasMetadata:
+        flags |= Flags.METADATA
+    return Draft(
+        channels=tuple(channels),
         sender=body.fromUserId,
         type=body.messageType,
         content=body.content,
         flags=flags,
+        recipients=recipients,
+        metadata=metadata,
+        client_key=body.clientMessageId,
+        key_kept=app.settings.idempotency_hours * 3_600 * SECOND,
     )
-    ids = await call.services.messages.send(draft)
-    return Reply(result=wire.DirectSent([wire.UserDelivery(*pair) for pair in zip(users, ids, strict=True)]))
 
 
-async def list_direct_history(call: Call[wire.HistoryList]) -> Reply:
-    """What a user may read of a direct channel, newest first."""
-    body = call.body
-    channel = channel_key(
-        call.signed_by.app_key, ChannelType.DIRECT, channel_id=body.channelId, user_id=body.userId
-    )
-    messages = await call.services.messages.history(
-        channel, body.userId, _range(body), most=body.pageSize or _DEFAULT_PAGE
-    )
-    return Reply(
-        result=wire.HistoryPage(
-            [
-                wire.HistoryRecord(
-                    channelId=body.channelId,
-                    fromUserId=message.sender,
-                    messageId=message.id,
-                    position=message.position,
-                    sentAt=message.sent_at,
-                    messageType=message.type,
-                    content=message.content,
-                    hasMetadata=False,
-                )
-                for message in messages
-            ]
-        )
-    )
+def _metadata(body: wire.Send) -> str | None:
+    """The metadata as it is stored: a value that is no text is kept as its JSON."""
+    if not body.metadata:
+        return None
+    values = {
+        key: value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        for key, value in body.metadata.items()
+    }
+    for key, value in values.items():
+        if len(value) > _LONGEST_METADATA_VALUE:
+            field = f"metadata.{key}"
+            raise TooLong(field, f"{field} is too long: at most {_LONGEST_METADATA_VALUE} characters.")
+    return msgspec.json.encode(values).decode() if body.hasMetadata else None
 
 
 def _check_size(content: str, most: int) -> None:
@@ -74,6 +191,20 @@ def _check_size(content: str, most: int) -> None:
         raise TooLong(
             "content", f"content is too long: at most {most} bytes of UTF-8 (the app's maxContentBytes)."
         )
+
+
+def _record(channel_id: str, message: Message) -> wire.HistoryRecord:
+    return wire.HistoryRecord(
+        channelId=channel_id,
+        fromUserId=message.sender,
+        messageId=message.id,
+        position=message.position,
+        sentAt=message.sent_at,
+        messageType=message.type,
+        content=message.content,
+        hasMetadata=bool(message.flags & Flags.METADATA),
+        metadata=metadata_items(message),
+    )
 
 
 def _range(body: wire.HistoryList) -> Range:

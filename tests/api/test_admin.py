@@ -21,6 +21,14 @@ DEFAULTS: dict[str, object] = {
     "maxContentBytes": 131_072,
     "signatureMaxAgeSeconds": 0,
     "rejectReplayedNonces": False,
+    "directGroupStorage": True,
+    "openStorage": True,
+    "deviceDays": 90,
+    "leftDays": 30,
+    "recallDays": 30,
+    "journalDays": 365,
+    "tokenDays": 365,
+    "idempotencyHours": 24,
 }
 RANGES = {
     "compensationDays": (0, 7),
@@ -29,6 +37,12 @@ RANGES = {
     "cleanRateLimit": (0, 1_000_000),
     "maxContentBytes": (1, 1_048_576),
     "signatureMaxAgeSeconds": (0, 86_400),
+    "deviceDays": (8, 3650),
+    "leftDays": (1, 3650),
+    "recallDays": (8, 3650),
+    "journalDays": (31, 3650),
+    "tokenDays": (1, 3650),
+    "idempotencyHours": (1, 720),
 }
 SWITCHES = [name for name, value in DEFAULTS.items() if isinstance(value, bool)]
 
@@ -154,7 +168,7 @@ async def test_the_admin_key_opens(api: Api, scheme: str) -> None:
 @pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Basic {}", "{}", "Bearer {}x", "Bearer \udcff"])
 async def test_anything_else_does_not(api: Api, value: str) -> None:
     headers = {"Authorization": value.format(api.admin_key)}
-    (await api.request("GET", "/admin/apps", headers=headers)).refused(401, 1004, "admin key")
+    (await api.request("GET", "/admin/apps", headers=headers)).refused(401, 1004, "Authorization")
 
 
 async def test_rules_obey_a_change_at_once_on_every_process(api: Api, redis_url: str) -> None:

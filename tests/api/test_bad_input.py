@@ -1,133 +1,52 @@
-"""Every field of every signed route against every kind of wrong value: one documented answer, and nothing is changed."""
+"""Every field of every route against every kind of wrong value: one documented answer, and nothing is changed."""
 
 from __future__ import annotations
 
 import copy
 import gzip
+import io
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from server.calls import Caller
+from server.calls import Caller, Route
 from server.routes import ROUTES
-from tests.api.client import ACK, CLEAN, DELETE, HISTORY, SEND, SYNC, Api
+from tests.api.bodies import OF_APP, SENDS, Scene, bodies, filled, make_scene
+from tests.api.client import ACK, CLEAN, DELETE, SEND, SYNC, Answer, Api, signed
+from tests.api.wrong_values import ABSENT, FIELDS, Wrong
 
-ABSENT = object()
-Wrong = tuple[Any, int]
-NO_TEXT: list[Wrong] = [(7, 1002), (True, 1002), (1.5, 1002), ([], 1002), ({}, 1002), ("a\0b", 1002)]
-REQUIRED: list[Wrong] = [(ABSENT, 1002), (None, 1002)]
-ID = [*REQUIRED, *NO_TEXT, ("", 1002), ("x" * 65, 1005), ("\U0001f600" * 65, 1005)]
-NO_NUMBER: list[Wrong] = [("1", 1002), ("", 1002), (True, 1002), (1.5, 1002), ([], 1002), ({}, 1002)]
-BIT = [*NO_NUMBER, (2, 1002), (-1, 1002), (10**30, 1002)]
-SWITCH: list[Wrong] = [(0, 1002), (1, 1002), ("true", 1002), ("", 1002), ([], 1002), ({}, 1002)]
-TIME = [*REQUIRED, *NO_NUMBER, (-1, 1002), (10**14, 1002), (10**30, 1002)]
-TYPE = [*REQUIRED, *NO_NUMBER, (0, 1002), (2, 1002), (5, 1002), (7, 1002), (10, 1002), (-1, 1002)]
-SENT_AT: list[Wrong] = [
-    ("x", 1002),
-    (-1, 1002),
-    (1.5, 1002),
-    (True, 1002),
-    (1566281295, 1002),
-    (10**14, 1002),
-    ([], 1002),
-]
-CLEANING = {
-    "channelType": TYPE,
-    "fromUserId": ID,
-    "channelId": ID,
-    "sentAt": [*SENT_AT, ("a\0b", 1002)],
-    "deleteCompensated": SWITCH,
-    "reason": [*NO_TEXT, ("x" * 513, 1005)],
-}
-FIELDS: dict[str, dict[str, list[Wrong]]] = {
-    SEND: {
-        "fromUserId": ID,
-        "toUserIds": [
-            *REQUIRED,
-            ("bob", 1002),
-            ([], 1002),
-            ({}, 1002),
-            (7, 1002),
-            (["ann"], 1002),
-            (["b"] * 1001, 1002),
-        ],
-        "toUserIds.0": [pair for pair in ID if pair[0] is not ABSENT],
-        "messageType": [*REQUIRED, *NO_TEXT, ("", 1002), ("x" * 33, 1005)],
-        "content": [*REQUIRED, *NO_TEXT, ("", 1002), ("x" * 131_073, 1005), ("é" * 65_537, 1005)],
-        "isEchoToSender": BIT,
-        "shouldPersist": BIT,
-        "verifyBlocklist": BIT,
-        "contentAvailable": BIT,
-        "needReadReceipt": BIT,
-        "count": NO_NUMBER,
-        "pushContent": NO_TEXT,
-        "pushData": NO_TEXT,
-        "pushExt": NO_TEXT,
-        "hasMetadata": SWITCH,
-        "disablePush": SWITCH,
-        "disableUpdateLastMsg": SWITCH,
-        "metadata": [
-            ("x", 1002),
-            ([], 1002),
-            (7, 1002),
-            ({"a": "\0"}, 1002),
-            ({"\0": "a"}, 1002),
-            ({"x" * 33: "a"}, 1005),
-            ({str(n): "" for n in range(101)}, 1002),
-        ],
-    },
-    HISTORY: {
-        "userId": ID,
-        "channelId": ID,
-        "startAt": TIME,
-        "endAt": TIME,
-        "includeStart": [*REQUIRED, *SWITCH],
-        "pageSize": [*NO_NUMBER, (0, 1002), (101, 1002), (-1, 1002)],
-    },
-    CLEAN: CLEANING,
-    DELETE: CLEANING,
-    SYNC: {
-        "userId": ID,
-        "deviceId": ID,
-        "limit": [*NO_NUMBER, (0, 1002), (501, 1002), (-1, 1002)],
-        "cursor": [*NO_TEXT, ("x", 1002), ("x" * 65_537, 1005)],
-        "reinstalled": SWITCH,
-    },
-    ACK: {
-        "userId": ID,
-        "deviceId": ID,
-        "delivered": [*REQUIRED, ("x", 1002), ([], 1002), ({}, 1002), ([7], 1002), ([None], 1002)],
-        "delivered.0.channelType": TYPE,
-        "delivered.0.channelId": ID,
-        "delivered.0.messageId": [*REQUIRED, *NO_TEXT, ("", 1002), ("x", 1002), ("x" * 65, 1005)],
-    },
-}
+TAKING = [route for route in ROUTES if route.body is not None]
+AREAS = sorted({route.handler.__module__ for route in TAKING})
+EVERY_AREA = pytest.mark.parametrize("area", AREAS, ids=lambda area: area.rpartition(".")[2])
 
 
-def valid(path: str, message_id: str, now_ms: int) -> dict[str, Any]:
-    """A body of the route in which nothing is wrong."""
-    clean: dict[str, Any] = {"channelType": 1, "fromUserId": "bob", "channelId": "ann"}
-    bodies: dict[str, dict[str, Any]] = {
-        SEND: {"fromUserId": "ann", "toUserIds": ["bob"], "messageType": "x", "content": "y"},
-        HISTORY: {
-            "userId": "bob",
-            "channelId": "ann",
-            "startAt": now_ms,
-            "endAt": now_ms,
-            "includeStart": True,
-        },
-        CLEAN: clean,
-        DELETE: clean,
-        SYNC: {"userId": "bob", "deviceId": "phone"},
-        ACK: {
-            "userId": "bob",
-            "deviceId": "phone",
-            "delivered": [{"channelType": 1, "channelId": "ann", "messageId": message_id}],
-        },
-    }
-    return bodies[path]
+async def call(api: Api, route: Route, scene: Scene, data: bytes | None, **headers: str) -> Answer:
+    """The call with the credential that the route wants, and these bytes."""
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    if route.caller is Caller.ADMIN:
+        given["Authorization"] = f"Bearer {api.admin_key}"
+    else:
+        given |= signed(api.keys, timestamp=api.now_ms)
+    path = filled(route.path, api.keys.app_key, scene)
+    return await api.request(route.method, path, data=io.BytesIO(data) if data else data, headers=given)
+
+
+async def ready(api: Api, area: str) -> tuple[Scene, list[tuple[Route, dict[str, Any]]]]:
+    """An app in which the bodies of these routes are right, and the routes with their bodies."""
+    await api.set(cleanRateLimit=0)
+    scene = await make_scene(api)
+    some = bodies(scene, api.now_ms)
+    routes = [route for route in TAKING if route.handler.__module__ == area]
+    return scene, [(route, some[route.method, route.path] or {}) for route in routes]
+
+
+async def accepted(api: Api, scene: Scene, routes: list[tuple[Route, dict[str, Any]]]) -> None:
+    """Nothing but the wrong value was wrong."""
+    for route, body in routes:
+        answer = await call(api, route, scene, json.dumps(body).encode())
+        assert answer.status == 200, (route.path, body, answer.body)
 
 
 def changed(body: dict[str, Any], field: str, value: object) -> dict[str, Any]:
@@ -144,61 +63,82 @@ def changed(body: dict[str, Any], field: str, value: object) -> dict[str, Any]:
     return body
 
 
-def surrogates(field: str) -> Iterator[Any]:
-    """Half a character, alone and in the middle."""
-    if field in ("toUserIds", "delivered"):
-        return
-    yield from ("\ud800", "a\udfffb")
+def surrogates(wrong: list[Wrong]) -> Iterator[str]:
+    """Half a character, alone and in the middle, wherever a text is wanted."""
+    if ("a\0b", 1002) in wrong:
+        yield from ("\ud800", "a\udfffb")
 
 
-def written(field: str) -> str:
+def named(field: str) -> str:
     """The field as the sentence must name it: the last name counts, lists have numbers."""
-    names = [part for part in field.split(".") if not part.isdigit()]
-    return names[-1]
+    return [part for part in field.split(".") if not part.isdigit()][-1]
 
 
-def test_the_table_has_every_field_of_every_signed_route() -> None:
-    for route in ROUTES:
-        if route.caller is Caller.APP:
-            assert route.body is not None
-            top = {field.split(".")[0] for field in FIELDS[route.path]}
-            assert top == set(route.body.__struct_fields__), route.path
+def required(field: str, wrong: list[Wrong]) -> bool:
+    return "." in field or any(value is ABSENT for value, _ in wrong)
 
 
-@pytest.mark.parametrize("path", FIELDS)
-async def test_each_wrong_value_has_one_documented_answer_and_changes_nothing(api: Api, path: str) -> None:
-    message_id = (await api.send())[0]
-    await api.set(cleanRateLimit=0)
-    body = valid(path, message_id, api.now_ms)
+def twice(body: dict[str, Any], field: str, value: object) -> bytes:
+    """The body with this value in one more member of that name, at its end."""
+    return json.dumps(body)[:-1].encode() + f",{json.dumps(field)}:{json.dumps(value)}}}".encode()
+
+
+def test_the_table_has_every_field_of_every_route_and_no_other() -> None:
+    assert set(FIELDS) == {(route.method, route.path) for route in TAKING}
+    some = bodies(Scene(direct="", group="", open="", system="", key_id=""), 0)
+    for route in TAKING:
+        assert route.body is not None
+        names = set(route.body.__struct_encode_fields__)
+        assert {field.split(".")[0] for field in FIELDS[route.method, route.path]} == names, route.path
+        body = some[route.method, route.path]
+        assert body is not None
+        assert set(body) == names, route.path
+
+
+@EVERY_AREA
+async def test_each_wrong_value_has_one_documented_answer_and_changes_nothing(api: Api, area: str) -> None:
+    scene, routes = await ready(api, area)
     before = await api.everything()
-    for field, table in FIELDS[path].items():
-        for value, code in table:
-            answer = await api.post(path, changed(body, field, value))
-            assert (answer.status, answer.code) == (400, code), (field, value, answer.body)
-            assert written(field) in answer.refused(400, code), (field, value)
-        for value in surrogates(field):
-            answer = await api.post(path, changed(body, field, value))
-            assert (answer.status, answer.code) == (400, 1002), (field, value, answer.body)
+    for route, body in routes:
+        for field, table in FIELDS[route.method, route.path].items():
+            for value, code in [*table, *((half, 1002) for half in surrogates(table))]:
+                answer = await call(api, route, scene, json.dumps(changed(body, field, value)).encode())
+                assert (answer.status, answer.code) == (400, code), (route.path, field, value, answer.body)
+                half = isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value)
+                assert half or named(field) in answer.refused(400, code), (route.path, field, value)
+            if "." not in field:
+                # named twice, the last one counts: here the wrong one
+                value, code = next(pair for pair in table if pair[0] is not ABSENT)
+                answer = await call(api, route, scene, twice(body, field, value))
+                assert (answer.status, answer.code) == (400, code), (route.path, field, answer.body)
     assert await api.everything() == before
-    (await api.post(path, body)).done()
+    await accepted(api, scene, routes)
 
 
-@pytest.mark.parametrize("path", FIELDS)
-async def test_null_in_an_optional_field_is_the_same_as_absent(api: Api, path: str) -> None:
-    message_id = (await api.send())[0]
-    body = valid(path, message_id, api.now_ms)
-    nulls = {
-        field: None
-        for field, table in FIELDS[path].items()
-        if "." not in field and not any(value is ABSENT for value, _ in table)
-    }
-    assert nulls or path == ACK
-    (await api.post(path, {**body, **nulls})).done()
+@EVERY_AREA
+@pytest.mark.parametrize("how", ["null", "absent"])
+async def test_an_optional_field_may_be_null_or_absent(api: Api, area: str, how: str) -> None:
+    scene, routes = await ready(api, area)
+    least = []
+    for route, body in routes:
+        table = FIELDS[route.method, route.path]
+        needed = {name: value for name, value in body.items() if required(name, table[name])}
+        least.append((route, dict.fromkeys(body) | needed if how == "null" else needed))
+    await accepted(api, scene, least)
 
 
-@pytest.mark.parametrize("path", FIELDS)
-async def test_a_body_that_is_no_json_object_is_refused(api: Api, path: str) -> None:
-    bodies: list[tuple[bytes, int]] = [
+async def test_of_a_field_that_stands_twice_the_last_one_counts(api: Api) -> None:
+    body = {"fromUserId": "ann", "toUserIds": ["bob"], "messageType": "x", "content": "first"}
+    (await api.raw(SEND, twice(body, "content", "second"))).done()
+    (await api.raw(SEND, twice({**body, "content": "a\0b"}, "content", "third"))).done()
+    assert await api.contents() == ["third", "second"]
+
+
+@EVERY_AREA
+async def test_a_body_that_is_no_json_object_is_refused(api: Api, area: str) -> None:
+    scene, routes = await ready(api, area)
+    wrong: list[tuple[bytes | None, int]] = [
+        (None, 1003),
         (b"", 1003),
         (b" \n\t", 1003),
         (b"[]", 1002),
@@ -214,42 +154,90 @@ async def test_a_body_that_is_no_json_object_is_refused(api: Api, path: str) -> 
         (b"\xef\xbb\xbf{}", 1002),
         (b"[" * 100_000, 1002),
         (b'{"a":' * 100_000, 1002),
-        (b'{"fromUserId":' + b"9" * 10_000 + b"}", 1002),
+        (b'{"fromUserId":7,"overlapSeconds":' + b"9" * 10_000 + b"}", 1002),
     ]
     before = await api.everything()
-    for body, code in bodies:
-        answer = await api.raw(path, body)
-        assert (answer.status, answer.code) == (400, code), (body[:40], answer.body)
+    for route, body in routes:
+        for data, code in wrong:
+            answer = await call(api, route, scene, data)
+            assert (answer.status, answer.code) == (400, code), (route.path, (data or b"")[:40], answer.body)
+        right = json.dumps(body).encode()
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "nonsense"):
+            (await call(api, route, scene, right, Content_Type=kind)).refused(400, 1002, "Content-Type")
+        large = json.dumps({**body, "more": "x" * 9 * 1024 * 1024}).encode()
+        (await call(api, route, scene, large)).refused(413, 1508)
     assert await api.everything() == before
+    await accepted(api, scene, routes)
 
 
-@pytest.mark.parametrize(
-    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "nonsense"]
-)
-async def test_another_content_type_is_refused(api: Api, kind: str) -> None:
-    body = json.dumps(valid(SEND, "", 0)).encode()
-    (await api.raw(SEND, body, Content_Type=kind)).refused(400, 1002, "Content-Type")
-    assert (await api.everything())["messages"] == []
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("data", [b"{}", b"not json", b"\xff", b'{"appKey":"x"}'])
+async def test_a_body_that_is_not_asked_for_is_not_read(api: Api, method: str, data: bytes) -> None:
+    scene = await make_scene(api)
+    for route in ROUTES:
+        if route.body is None and route.method == method:
+            assert (await call(api, route, scene, data)).status == 200, route.path
+
+
+@pytest.mark.parametrize("app_key", ["nope", "%00", "%FF%FE", "%F0%9F%98%80", "x" * 2000, "%2e%2e", "a%2Fb"])
+async def test_names_in_a_path_that_are_none_are_not_found(api: Api, app_key: str) -> None:
+    scene = await make_scene(api)
+    before = await api.everything()
+    for route in ROUTES:
+        if not route.path.startswith(OF_APP):
+            continue
+        body = bodies(scene, api.now_ms)[route.method, route.path]
+        (await api.admin(route.method, filled(route.path, app_key, scene), body)).refused(404, 404)
+        if "{keyId}" in route.path:
+            path = route.path.replace("{appKey}", api.keys.app_key).replace("{keyId}", app_key)
+            (await api.admin(route.method, path)).refused(404, 404)
+    assert await api.everything() == before
 
 
 @pytest.mark.parametrize(
     "kind", ["application/json; charset=utf-8", "Application/JSON", "application/json;v=1"]
 )
 async def test_json_by_any_spelling_is_taken(api: Api, kind: str) -> None:
-    (await api.raw(SEND, json.dumps(valid(SEND, "", 0)).encode(), Content_Type=kind)).done()
-
-
-async def test_a_body_over_8_mib_is_refused_as_too_large(api: Api) -> None:
-    body = valid(SEND, "", 0)
-    (await api.post(SEND, {**body, "content": "x" * 9 * 1024 * 1024})).refused(413, 1508)
-    assert (await api.everything())["messages"] == []
-    (await api.post(SEND, body)).done()
+    body = {"fromUserId": "ann", "toUserIds": ["bob"], "messageType": "x", "content": "y"}
+    (await api.raw(SEND, json.dumps(body).encode(), Content_Type=kind)).done()
 
 
 async def test_a_body_that_unpacks_badly_or_too_large_is_refused(api: Api) -> None:
-    plain = json.dumps(valid(SEND, "", 0)).encode()
-    (await api.raw(SEND, gzip.compress(plain), Content_Encoding="gzip")).done()
+    body = {"fromUserId": "ann", "toUserIds": ["bob"], "messageType": "x", "content": "y"}
+    (await api.raw(SEND, gzip.compress(json.dumps(body).encode()), Content_Encoding="gzip")).done()
     bomb = gzip.compress(b" " * 64 * 1024 * 1024)
     (await api.raw(SEND, bomb, Content_Encoding="gzip")).refused(413, 1508)
     answer = await api.raw(SEND, b"not packed at all", Content_Encoding="gzip")
     assert answer.status == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "changes", "word"),
+    [
+        (SENDS["direct"], {"toUserIds": ["bob", "ann"]}, "toUserIds"),
+        (SENDS["group"], {"toChannelIds": ["g", "d"]}, "toUserIds"),
+        ("/v4/group-channel/history-message/list", {"endAt": 10**14 - 1}, "startAt"),
+        ("/v4/open-channel/history-message/list", {"endAt": 0}, "14 days"),
+        ("/v4/message/delete", {"fromUserId": "bob"}, "fromUserId"),
+        ("/v4/user/conversation/read", {"channelId": "nobody"}, "channelId"),
+        ("/v4/user/conversation/read", {"userId": "eve"}, "channelId"),
+        ("/v4/user/conversation/read", {"channelType": 1, "channelId": "ann"}, "messageId"),
+        ("/v4/user/conversation/read", {"messageId": "x"}, "messageId"),
+        (SYNC, {"cursor": "x"}, "cursor"),
+        (ACK, {"userId": "eve"}, "messageId"),
+    ],
+)
+async def test_what_does_not_fit_together_is_refused(
+    api: Api, path: str, changes: dict[str, object], word: str
+) -> None:
+    scene = await make_scene(api)
+    body = bodies(scene, api.now_ms)["POST", path]
+    assert body is not None
+    before = await api.everything()
+    (await api.post(path, {**body, **changes})).refused(400, 1002, word)
+    assert await api.everything() == before
+
+
+@pytest.mark.parametrize("path", [CLEAN, DELETE])
+async def test_both_names_of_a_clean_refuse_the_same(api: Api, path: str) -> None:
+    (await api.post(path, {"channelType": 2, "fromUserId": "a", "channelId": "b"})).refused(400, 1002)

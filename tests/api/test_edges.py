@@ -197,9 +197,10 @@ async def test_ids_of_one_app_open_nothing_in_another(api: Api) -> None:
     other = await api.new_app()
     id_ = (await api.send(content="ours", isEchoToSender=1))[0]
     cursor = (await api.sync())["cursor"]
+    # his device there is a device of that app
+    assert (await api.post(SYNC, {"userId": "bob", "deviceId": "phone"}, keys=other)).done()["messages"] == []
     before = await api.everything()
     assert await api.history(keys=other) == []
-    assert (await api.post(SYNC, {"userId": "bob", "deviceId": "phone"}, keys=other)).done()["messages"] == []
     item = {"channelType": 1, "channelId": "ann", "messageId": id_}
     ack = {"userId": "bob", "deviceId": "phone", "delivered": [item]}
     (await api.post(ACK, ack, keys=other)).refused(400, 1002, "messageId")

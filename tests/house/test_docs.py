@@ -1,15 +1,19 @@
-"""The pages say what the code does: settings, variables, routes, fields, errors, paths and links."""
+"""The pages say what the code does: settings, variables, commands, jobs, routes, fields, errors, paths and links."""
 
 from __future__ import annotations
 
 import dataclasses
+import inspect as source_of
 import json
 import pkgutil
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import click
 import msgspec
 import pytest
 from msgspec import inspect
@@ -17,11 +21,13 @@ from msgspec import inspect
 from cli.main import main
 from history.apps.model import AppSettings
 from history.config import Settings
-from server import wire
 from server.app import MOST_BODY_BYTES
-from server.calls import Route
+from server.calls import Caller, Route
 from server.errors import ANSWERS
 from server.routes import ROUTES
+from server.wire.admin import SettingsPatch
+from server.wire.messages import Send
+from worker.settings import JOBS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -32,11 +38,18 @@ _VARIABLE = re.compile(r"\bTIDEMARK_[A-Z_]*[A-Z]\b")
 
 
 def section(page: str, title: str) -> str:
-    """What stands below a heading, up to the next one of its level or above."""
+    """What stands below a heading, up to the next one of its level or above, without its examples."""
+    return _FENCE.sub("", whole_section(page, title))
+
+
+def whole_section(page: str, title: str) -> str:
+    """The same with its examples."""
     level = len(title) - len(title.lstrip("#"))
-    _, found, rest = f"\n{_FENCE.sub('', page)}".partition(f"\n{title}\n")
+    # a comment in an example is no heading
+    hidden = _FENCE.sub(lambda fence: re.sub(r"^#", "\x00", fence[0], flags=re.MULTILINE), page)
+    _, found, rest = f"\n{hidden}".partition(f"\n{title}\n")
     assert found, f"there is no heading {title!r}"
-    return re.split(rf"^#{{1,{level}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    return re.split(rf"^#{{1,{level}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0].replace("\x00", "#")
 
 
 def rows(text: str) -> list[list[str]]:
@@ -60,7 +73,7 @@ def unfenced(name: str) -> str:
 
 def range_of(name: str) -> str:
     """The range that the parser checks, in the words of the table."""
-    described: Any = inspect.type_info(wire.SettingsPatch)
+    described: Any = inspect.type_info(SettingsPatch)
     (found,) = (field for field in described.fields if field.name == name)
     (type_,) = (part for part in found.type.types if not isinstance(part, inspect.NoneType))
     if isinstance(type_, inspect.BoolType):
@@ -72,9 +85,7 @@ def range_of(name: str) -> str:
 
 def test_every_app_setting_has_its_default_and_range() -> None:
     documented = {named(row[0])[0]: row for row in rows(section(OPERATIONS, "## App settings"))}
-    outside = dict(
-        zip(wire.SettingsPatch.__struct_fields__, wire.SettingsPatch.__struct_encode_fields__, strict=True)
-    )
+    outside = dict(zip(SettingsPatch.__struct_fields__, SettingsPatch.__struct_encode_fields__, strict=True))
     settings = dataclasses.asdict(AppSettings())
     assert set(settings) == set(outside)
     assert set(documented) == set(outside.values())
@@ -105,10 +116,38 @@ def test_no_page_names_a_variable_that_nothing_reads(page: str) -> None:
     assert set(_VARIABLE.findall(TEXTS[page])) <= read
 
 
-def test_every_command_is_listed() -> None:
-    listed = {words for row in rows(section(OPERATIONS, "## Commands")) for words in named(row[0])}
-    for name in main.commands:
-        assert any(words.startswith(f"tidemark {name}") for words in listed), name
+def commands(group: click.Group, words: str = "tidemark") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{words} {name}")
+        else:
+            yield f"{words} {name}", command
+
+
+def test_every_command_is_listed_with_its_options() -> None:
+    listed = {named(row[0])[0] for row in rows(section(OPERATIONS, "## Commands"))}
+    there = dict(commands(main))
+    assert {re.match(r"tidemark( [a-z-]+)+", words)[0] for words in listed} == set(there)  # type: ignore[index]
+    for words in listed:
+        command = there[re.match(r"tidemark( [a-z-]+)+", words)[0]]  # type: ignore[index]
+        options = {part.opts[0] for part in command.params if isinstance(part, click.Option)}
+        assert set(re.findall(r"--[a-z-]+", words)) == options, words
+
+
+def test_every_job_has_a_row() -> None:
+    documented = [named(row[0])[0] for row in rows(section(OPERATIONS, "## Jobs"))]
+    assert documented == [job.__name__ for job in JOBS]
+
+
+def test_every_table_whose_rows_end_has_its_settings() -> None:
+    documented = {
+        named(row[0])[0]: named(row[2]) for row in rows(section(OPERATIONS, "## What ends by itself"))
+    }
+    deleted = re.findall(r"DELETE FROM (\w+)", (ROOT / "history" / "retention" / "queries.sql").read_text())
+    assert set(documented) == set(deleted) - {"messages"}
+    periods = {name for name in SettingsPatch.__struct_encode_fields__ if name.endswith(("Days", "Hours"))}
+    used = {name for names in documented.values() for name in names}
+    assert used == periods - {"compensationDays", "missedDays"}
 
 
 # the API
@@ -130,7 +169,21 @@ def field_names(type_: type[msgspec.Struct], prefix: str = "") -> list[str]:
     return names
 
 
-IDLE = [named(row[0])[0] for row in rows(section(API, "## Fields that are checked and not acted on"))]
+COMMON = [named(row[0])[0] for row in rows(section(API, "### What every send has"))]
+SENDS = {route.path for route in ROUTES if route.body is not None and issubclass(route.body, Send)}
+
+
+def idle_fields() -> dict[str, set[str]]:
+    """Path by path the fields that the page calls checked and not acted on."""
+    found: dict[str, set[str]] = {}
+    for row in rows(section(API, "## Fields that are checked and not acted on")):
+        paths = {f"/v4/{path}" for path in named(row[2])} | (SENDS if "every send" in row[2] else set())
+        for path in paths:
+            found.setdefault(path, set()).update(named(row[0]))
+    return found
+
+
+IDLE = idle_fields()
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
@@ -139,8 +192,35 @@ def test_every_route_has_a_section_with_its_fields(route: Route) -> None:
     if route.body is None or "The same call" in text:
         return
     documented = [name for row in rows(text) for name in named(row[0])]
-    idle = IDLE if route.body is wire.DirectSend else []
-    assert sorted(documented + idle) == sorted(field_names(route.body))
+    common = COMMON if route.path in SENDS else []
+    assert sorted([*documented, *common, *IDLE.get(route.path, ())]) == sorted(field_names(route.body))
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_a_section_says_whether_users_may_call(route: Route) -> None:
+    words = " ".join(section(API, heading(route)).split())
+    assert ("Also with an access token of `userId`." in words) == (route.caller is Caller.USER)
+
+
+def answers() -> dict[type[msgspec.Struct], list[Route]]:
+    found: dict[type[msgspec.Struct], list[Route]] = {}
+    for route in ROUTES:
+        if route.result is not None:
+            found.setdefault(route.result, []).append(route)
+    return found
+
+
+def answer_fields(type_: type[msgspec.Struct]) -> set[str]:
+    """The fields of an answer and of all objects in it, by their last name."""
+    schema = msgspec.json.schema_components([type_])[1]
+    return {name for object_ in schema.values() for name in object_.get("properties", ())}
+
+
+@pytest.mark.parametrize("type_", answers(), ids=lambda type_: type_.__name__)
+def test_every_field_of_an_answer_is_shown(type_: type[msgspec.Struct]) -> None:
+    text = "".join(whole_section(API, heading(route)) for route in answers()[type_])
+    shown = set(re.findall(r'"(\w+)":', text)) | set(named(_FENCE.sub("", text)))
+    assert answer_fields(type_) <= shown
 
 
 def test_no_section_is_about_a_route_that_is_not_there() -> None:
@@ -148,10 +228,18 @@ def test_no_section_is_about_a_route_that_is_not_there() -> None:
     assert set(re.findall(r"^### `.*$", API, re.MULTILINE)) == there
 
 
-def test_the_fields_that_are_not_acted_on_are_those_that_no_handler_reads() -> None:
-    handler = (ROOT / "server" / "handlers" / "messages.py").read_text()
-    read = {name for name in wire.DirectSend.__struct_fields__ if f"body.{name}" in handler}
-    assert set(IDLE) == set(wire.DirectSend.__struct_fields__) - read
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_the_fields_that_are_not_acted_on_are_those_that_no_handler_reads(route: Route) -> None:
+    if route.body in (None, SettingsPatch):
+        return
+    assert route.body is not None
+    handlers = source_of.getsource(sys.modules[route.handler.__module__])
+    read = set(re.findall(r"\bbody\.(\w+)", handlers))
+    assert IDLE.get(route.path, set()) == set(route.body.__struct_fields__) - read
+
+
+def test_fields_that_are_not_acted_on_belong_to_routes() -> None:
+    assert set(IDLE) <= {route.path for route in ROUTES}
 
 
 def test_every_error_has_its_code_and_status() -> None:

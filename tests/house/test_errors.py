@@ -18,7 +18,9 @@ from tests.api.client import SYNC, open_api
 
 # SURFACES 1.3: the HTTP statuses that go with each code of the field
 STATUSES = {
+    403: {403},
     404: {404},
+    409: {409},
     1000: {500, 503},
     1001: {401},
     1002: {400},
@@ -27,6 +29,7 @@ STATUSES = {
     1005: {400},
     1007: {405},
     1008: {429},
+    1009: {430},
     1508: {413},
 }
 

@@ -42,8 +42,33 @@ def _is_read(block: Block) -> bool:
 # What stores use -----------------------------------------------------------------------------------------------------
 
 
-def _patterns(argument: ast.expr, function: ast.AST, tree: ast.Module) -> Iterator[str]:
-    """Regular expressions for the names that an argument of `statement` can have."""
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _functions(tree: ast.Module) -> Iterator[_Function]:
+    """All functions of a module, methods too."""
+    yield from (node for node in ast.walk(tree) if isinstance(node, _Function))
+
+
+def _called(call: ast.Call) -> str:
+    """The last part of what is called: f, store.f and self.f are f."""
+    match call.func:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
+
+
+def _handed(call: ast.Call, function: _Function, name: str) -> ast.expr:
+    """What a call hands over for a parameter of a function."""
+    parameters = [parameter.arg for parameter in function.args.args if parameter.arg != "self"]
+    for keyword in call.keywords:
+        if keyword.arg == name:
+            return keyword.value
+    return call.args[parameters.index(name)]
+
+
+def _patterns(argument: ast.expr, function: _Function, trees: list[ast.Module]) -> Iterator[str]:
+    """Regular expressions for the names that an argument of `statement` can have, wherever it comes from."""
     match argument:
         case ast.Constant(value=str(name)):
             yield re.escape(name)
@@ -51,29 +76,44 @@ def _patterns(argument: ast.expr, function: ast.AST, tree: ast.Module) -> Iterat
             yield "".join(
                 re.escape(str(v.value)) if isinstance(v, ast.Constant) else r"[a-z]+" for v in values
             )
-        case ast.Name(id=name) if isinstance(function, ast.AsyncFunctionDef | ast.FunctionDef):
-            number = [parameter.arg for parameter in function.args.args].index(name)
-            for call in ast.walk(tree):
-                if (
-                    isinstance(call, ast.Call)
-                    and isinstance(call.func, ast.Name)
-                    and call.func.id == function.name
-                ):
-                    yield from _patterns(call.args[number], call, tree)
+        case ast.IfExp(body=body, orelse=orelse):
+            yield from _patterns(body, function, trees)
+            yield from _patterns(orelse, function, trees)
+        case ast.Name(id=name) if name not in {parameter.arg for parameter in function.args.args}:
+            for node in ast.walk(function):
+                match node:
+                    case ast.Assign(targets=[ast.Name(id=target)], value=value) if target == name:
+                        yield from _patterns(value, function, trees)
+        case ast.Name(id=name):
+            callers = [
+                (caller, call) for tree in trees for caller in _functions(tree) for call in _calls(caller)
+            ]
+            handing = [(caller, call) for caller, call in callers if _called(call) == function.name]
+            assert handing, f"nobody calls {function.name}"
+            for caller, call in handing:
+                yield from _patterns(_handed(call, function, name), caller, trees)
         case _:
             raise AssertionError(f"line {argument.lineno}: what is the name of this statement?")
 
 
+def _calls(function: _Function) -> Iterator[ast.Call]:
+    yield from (node for node in ast.walk(function) if isinstance(node, ast.Call))
+
+
 def _used(feature: str) -> set[str]:
-    tree = ast.parse((ROOT / "history" / feature / "store.py").read_text(encoding="utf-8"))
+    folder = ROOT / "history" / feature
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.py"))]
+    store = ast.parse((folder / "store.py").read_text(encoding="utf-8"))
     found: set[str] = set()
-    for function in tree.body:
-        for call in ast.walk(function):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "statement":
+    for function in _functions(store):
+        for call in _calls(function):
+            if _called(call) == "statement":
                 whose, name = call.args
                 assert isinstance(whose, ast.Constant)
                 assert whose.value == feature, "a store reads its own statements"
-                found |= set(_patterns(name, function, tree))
+                patterns = set(_patterns(name, function, trees))
+                assert patterns, f"{function.name}: no name found"
+                found |= patterns
     return found
 
 
@@ -154,11 +194,21 @@ def test_one_statement_deletes_messages_and_only_below_the_grant() -> None:
     sql = _bare(blocks("retention")["delete_reclaimed"].sql)
     assert delete.search(sql)
     assert "position < (SELECT ch.reclaimed_to FROM channels ch WHERE ch.id = $1)" in sql
-    other = re.compile(
-        r"\bTRUNCATE\s+(TABLE\s+)?\w|\bDROP\s+TABLE\b|\bDETACH\s+PARTITION\b|\bUPDATE\s+messages\b",
-        re.IGNORECASE,
-    )
+    other = re.compile(r"\bTRUNCATE\s+(TABLE\s+)?\w|\bDROP\s+TABLE\b|\bDETACH\s+PARTITION\b", re.IGNORECASE)
     assert [name for name, text in _product_text() if other.search(text)] == []
+
+
+def test_one_statement_changes_messages_and_only_to_recall_one() -> None:
+    """Its flag rises, what it said goes; who, where and when stay."""
+    update = re.compile(r"\bUPDATE\s+(ONLY\s+)?messages\b", re.IGNORECASE)
+    assert [(name, len(update.findall(text))) for name, text in _product_text() if update.search(text)] == [
+        ("history/messages/queries.sql", 1)
+    ]
+    sql = " ".join(_bare(blocks("messages")["update_recalled"].sql).split())
+    assert sql.startswith(
+        "UPDATE messages SET flags = flags | 4, content = '', metadata = NULL "
+        "WHERE channel_id = $1 AND position = $2 AND flags & 4 = 0"
+    )
 
 
 def test_the_grant_is_a_value_and_the_floor_takes_no_lock() -> None:
@@ -218,13 +268,25 @@ FILL = """
 INSERT INTO apps (app_key, name, secret, created_at) SELECT 'app' || n, 'a', '', 0 FROM generate_series(0, 499) n;
 INSERT INTO channels (id, app_key, type, key, last_position, next_reclaim_at)
     SELECT n, 'app' || n % 500, 1, '{a,b}', {noon}, CASE WHEN n % 20 = 0 THEN n % 1000 END FROM generate_series(1, {many}) n;
-INSERT INTO conversations (channel_id, user_id, app_key)
-    SELECT n, 'user' || n % (1 + {many} / 100), 'app1' FROM generate_series(1, {many}) n;
+INSERT INTO conversations (channel_id, user_id, app_key, joined_at, left_position, left_at)
+    SELECT n, 'user' || n % (1 + {many} / 100), 'app1', CASE WHEN n % 2 = 0 THEN n END,
+        CASE WHEN n % 10 = 0 THEN 1 END, CASE WHEN n % 10 = 0 THEN {noon} + n END FROM generate_series(1, {many}) n;
+INSERT INTO conversations (channel_id, user_id, app_key, joined_at)
+    SELECT 2, 'member' || n, 'app1', n FROM generate_series(1, {many} / 100) n;
 INSERT INTO device_marks (channel_id, user_id, device_id)
     SELECT n, 'user' || n % (1 + {many} / 100), 'd' FROM generate_series(1, {many}, 2) n;
+INSERT INTO devices (app_key, user_id, device_id, created_at, last_seen_at)
+    SELECT 'app1', 'user' || n, 'd', 0, {noon} + n FROM generate_series(1, {many}, 5) n;
+INSERT INTO tokens (hash, app_key, user_id, created_at, expires_at)
+    SELECT n::text::bytea, 'app1', 'user' || n % (1 + {many} / 100), 0, {noon} + n FROM generate_series(1, {many}, 5) n;
+INSERT INTO message_keys (channel_id, sender, key, position, expires_at)
+    SELECT n % (1 + {many} / 20), 'a', n::text, n, {noon} + n FROM generate_series(1, {many}, 2) n;
+INSERT INTO recalls (channel_id, stamp, position, sender, created_at)
+    SELECT n % (1 + {many} / 20), n, n, 'a', {noon} + n FROM generate_series(1, {many}, 2) n;
 INSERT INTO messages SELECT n % (1 + {many} / 20), {noon} + n, 1, 'a', 't', 'c', NULL FROM generate_series(1, {many}) n;
 INSERT INTO clean_requests SELECT n, gen_random_uuid(), 'app1', 1, '{a,b}', 'user' || n % 9, NULL, 1, false, 'app', NULL, 's',
-    CASE n / 2 % 10 WHEN 0 THEN 'accepted' WHEN 1 THEN 'applied' ELSE 'settled' END, 1, {noon} + n, NULL, NULL
+    CASE n / 2 % 10 WHEN 0 THEN 'accepted' WHEN 1 THEN 'applied' ELSE 'settled' END, 1, {noon} + n, NULL,
+    CASE WHEN n / 2 % 10 > 1 THEN {noon} + n END
     FROM generate_series(1, {many}, 2) n;
 ANALYZE;
 """
@@ -234,6 +296,10 @@ ANALYZE;
 async def _filled(url: str, many: int) -> asyncpg.Connection:
     connection = await asyncpg.connect(url, server_settings={"jit": "off"})
     month = "CREATE TABLE messages_2026_03 PARTITION OF messages FOR VALUES FROM (1772323200000000) TO (1775001600000000)"
+    # months made ahead are empty: a scan of one is no fault
+    ahead = "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'messages'::regclass"
+    for row in await connection.fetch(ahead):
+        await connection.execute(f"DROP TABLE {row['name']}")
     await connection.execute(month)
     await connection.execute(FILL.replace("{noon}", str(NOON)).replace("{many}", str(many)))
     await connection.execute("SET plan_cache_mode = force_generic_plan")

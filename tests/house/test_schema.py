@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -12,13 +13,15 @@ import pytest
 
 from history import migrate
 from history.apps.model import AppSettings
-from history.channels.model import ChannelType
+from history.channels.model import ChannelKey, ChannelType, derived_id
 from history.clock import DatabaseClock
 from history.database import open_database
+from history.delivery.model import Conversation
 from history.errors import SchemaMismatch
 from history.messages.model import Flags, Month
 from history.queries import blocks
-from tests.factories import open_world
+from history.retention.sweep import SweepReport
+from tests.factories import NOON, World, open_world
 
 SCHEMA = migrate.SCHEMA.read_text(encoding="utf-8")
 NEWEST = max(migrate.migrations())
@@ -105,7 +108,7 @@ async def test_ids_compare_byte_by_byte_and_nothing_is_unique_without_its_channe
         if c in ids and collation not in ('"C"', "-")
     ]
     assert loose == []
-    reference = {"schema_version", "apps", "keys"}
+    reference = {"schema_version", "apps", "keys", "tokens", "devices"}
     unique = [
         (t, text) for t, _, text, _ in catalog["indexes"] if "UNIQUE" in str(text) and t not in reference
     ]
@@ -120,15 +123,16 @@ def _in_list(constraint: str) -> set[str]:
 
 def test_the_bits_and_numbers_of_python_are_those_of_sql() -> None:
     """The schema explains each in a comment; types are checked by a constraint as well."""
-    bits = re.search(r"-- bits: (.+)", SCHEMA)
+    bits = re.search(r"-- bits: (.+\n\s+-- .+)\n\s+flags ", SCHEMA)
     assert bits is not None
-    words = {int(n): word for n, word in re.findall(r"(\d+) (\w+)", bits[1])}
-    assert words == {1: "stored", 2: "echoed", 4: "recalled", 8: "silent"}
+    words = {int(n): word for n, word in re.findall(r"(\d+) (\w+(?: carry \w+)?)", bits[1])}
+    assert words == {1: "stored", 2: "echoed", 4: "recalled", 8: "silent", 16: "may carry metadata"}
     assert {flag.value: flag.name for flag in Flags} == {
         1: "PERSISTED",
         2: "ECHOED",
         4: "RECALLED",
         8: "SILENT",
+        16: "METADATA",
     }
     types = re.search(r"-- (1 direct.+)", SCHEMA)
     assert types is not None
@@ -197,6 +201,84 @@ async def test_this_month_and_the_next_two_are_made_ahead(database_url: str) -> 
     # the template may have been made just before a month's end
     assert {month.table, month.next().table} <= names
     assert len(names) == 3
+
+
+ENDS = {
+    "messages": "delete_reclaimed",
+    "conversations": "delete_left_conversations",
+    "device_marks": "delete_marks_of_devices",
+    "devices": "delete_unused_devices",
+    "tokens": "delete_ended_tokens",
+    "message_keys": "delete_lapsed_keys",
+    "recalls": "delete_old_recalls",
+    "clean_requests": "delete_old_requests",
+}
+"""How the rows of each table that only grows come to their end."""
+STAYS = {"schema_version", "apps", "keys", "channels"}
+"""One row; what admins make; and the ids of channels, which stay taken."""
+
+
+async def test_every_table_that_only_grows_has_an_end(database_url: str) -> None:
+    """A statement that deletes from it, and for side tables a line in what a sweep reports."""
+    tables = {str(name) for name, *_ in (await _catalog(database_url))["tables"]}
+    assert tables == STAYS | set(ENDS)
+    for table, name in ENDS.items():
+        deleted = re.findall(r"^DELETE FROM (\w+)", blocks("retention")[name].sql, re.MULTILINE)
+        assert deleted == [table]
+    reported = {*SweepReport.__dataclass_fields__}
+    assert reported == set(ENDS) - {"messages", "device_marks"}
+
+
+# the first version with rows in it -----------------------------------------------------------------------------------
+
+FIRST = """
+INSERT INTO apps (app_key, name, secret, created_at, undo_seconds) VALUES ('app', 'old', 'x', 5, 60);
+INSERT INTO keys (hash, kind, app_key, name, created_at) VALUES ('a', 'api', 'app', 'one', 5), ('b', 'admin', NULL, 'two', 5);
+CREATE TABLE messages_2026_03 PARTITION OF messages FOR VALUES FROM (1772323200000000) TO (1775001600000000);
+INSERT INTO channels (id, app_key, type, key, last_position, history_cutoff)
+    VALUES ({id}, 'app', 1, '{ann,bob}', {noon} + 2, 3);
+INSERT INTO conversations (channel_id, user_id, app_key, delivered_position, history_cutoff)
+    VALUES ({id}, 'ann', 'app', 0, 0), ({id}, 'bob', 'app', {noon}, {noon});
+INSERT INTO messages VALUES ({id}, {noon} - 1, 1, 'ann', 't', 'cleaned', NULL), ({id}, {noon}, 3, 'ann', 't', 'received', NULL),
+    ({id}, {noon} + 2, 1, 'ann', 't', 'missed', NULL);
+INSERT INTO device_marks (channel_id, user_id, device_id, position, told_cutoff) VALUES ({id}, 'bob', 'phone', {noon}, {noon});
+INSERT INTO clean_requests VALUES ({id}, gen_random_uuid(), 'app', 1, '{ann,bob}', 'ann', NULL, {noon} + 1, true, 'app', NULL,
+    'v4', 'accepted', 7, 8, NULL, NULL);
+"""
+
+
+async def test_a_database_of_the_first_version_is_taken_here_with_its_rows(empty_database_url: str) -> None:
+    """Everything that it had is read as before, and everything new has its default."""
+    first = migrate.migrations()[1].read_text(encoding="utf-8")
+    id_ = derived_id(ChannelKey("app", ChannelType.DIRECT, ("ann", "bob")), 0)
+    rows = FIRST.replace("{id}", str(id_)).replace("{noon}", str(NOON))
+    await _execute(empty_database_url, first, rows)
+    assert await migrate.migrate(empty_database_url) == NEWEST
+    async with open_world(empty_database_url) as opened:
+        world = replace(opened, app_key="app")
+        assert await world.apps.settings("app") == AppSettings(undo_seconds=60)
+        # known by its mark alone: that must not outlive its period
+        assert [one.device_id for one in await world.delivery.devices("app", "bob")] == ["phone"]
+        assert await world.history("bob", "ann") == [NOON + 2, NOON]
+        assert await world.history("ann", "bob") == [], "the clean that nobody applied is in force"
+        page = await world.sync("bob")
+        assert (page.cleans, page.recalls) == ([], [])
+        assert [(one.message.content, one.message.metadata) for one in page.messages] == [("missed", None)]
+        assert [one.read_position for one in await _conversations(world)] == [0]
+        keys = await world.rows(
+            "SELECT id, name, read_only, last_used_at FROM keys WHERE name <> 'first' ORDER BY name"
+        )
+        assert [tuple(row)[1:] for row in keys] == [("one", False, None), ("two", False, None)]
+        assert len({row["id"] for row in keys}) == 2
+        assert (await world.apply()).applied == 1
+        sent = await world.send(at=NOON + 9, echo=True)
+        assert await world.history("ann", "bob") == [sent]
+        await world.recall(world.channel(), NOON + 2)
+        assert await world.history("bob", "ann") == [sent, NOON]
+
+
+async def _conversations(world: World) -> list[Conversation]:
+    return (await world.delivery.conversations(world.app_key, "bob", cursor=None, most=9))[0]
 
 
 @pytest.fixture

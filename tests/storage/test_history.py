@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from history.axis import MILLISECOND, SECOND
+from history.delivery import service as delivery
 from history.messages import service
 from history.messages.model import Range
 from tests.factories import NOON, World, open_world
@@ -124,3 +125,15 @@ async def test_everyones_clean_takes_it_from_everyone(world: World) -> None:
     for _ in range(2):
         assert await world.history("ann", "bob") == await world.history("bob", "ann") == [kept]
         await world.apply()
+
+
+async def test_metadata_counts_as_bytes_of_a_page(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a history page and of a sync: a message may carry more there than in its content."""
+    sent = [await world.send(at=NOON + n * SECOND, content="x" * 50) for n in range(5)]
+    await world.execute("UPDATE messages SET metadata = repeat('y', 3000)")
+    monkeypatch.setattr(service, "MOST_PAGE_BYTES", 7_000)
+    assert await world.history("bob", "ann") == sent[:1:-1]
+    monkeypatch.setattr(delivery, "MOST_PAGE_BYTES", 7_200)
+    page = await world.sync("bob")
+    assert [one.message.position for one in page.messages] == sent[:2]
+    assert page.has_more

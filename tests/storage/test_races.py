@@ -52,7 +52,7 @@ async def append(connection: Any, world: World, *, flags: Flags = Flags.PERSISTE
     assert reserved is not None
     position = reserved.ends[channel_id]
     await messages_store.insert_messages(
-        connection, [(channel_id, position, int(flags), "ann", "text", "late", None)]
+        connection, [(channel_id, position, int(flags), "ann", "text", "late", None, None)]
     )
     return position
 

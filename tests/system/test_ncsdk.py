@@ -7,12 +7,33 @@ from typing import Any
 
 import ncsdk
 import pytest
-from ncsdk.exceptions import BadRequestException, UnauthorizedException
+from ncsdk.exceptions import (
+    BadRequestException,
+    ConflictException,
+    NotFoundException,
+    UnauthorizedException,
+)
+from ncsdk.models.access_token_expire_request import AccessTokenExpireRequest
+from ncsdk.models.access_token_issue_request import AccessTokenIssueRequest
 from ncsdk.models.channel_message_history_delete_request import ChannelMessageHistoryDeleteRequest
 from ncsdk.models.direct_channel_history_message_list_request import DirectChannelHistoryMessageListRequest
 from ncsdk.models.direct_channel_message_send_request import DirectChannelMessageSendRequest
+from ncsdk.models.group_channel_create_request import GroupChannelCreateRequest
+from ncsdk.models.group_channel_dismiss_request import GroupChannelDismissRequest
+from ncsdk.models.group_channel_history_message_list_request import GroupChannelHistoryMessageListRequest
+from ncsdk.models.group_channel_join_request import GroupChannelJoinRequest
+from ncsdk.models.group_channel_joined_list_request import GroupChannelJoinedListRequest
+from ncsdk.models.group_channel_member_list_request import GroupChannelMemberListRequest
+from ncsdk.models.group_channel_message_send_request import GroupChannelMessageSendRequest
+from ncsdk.models.group_channel_quit_request import GroupChannelQuitRequest
+from ncsdk.models.message_delete_request import MessageDeleteRequest
+from ncsdk.models.open_channel_create_request import OpenChannelCreateRequest
+from ncsdk.models.open_channel_destroy_request import OpenChannelDestroyRequest
+from ncsdk.models.open_channel_history_message_list_request import OpenChannelHistoryMessageListRequest
+from ncsdk.models.open_channel_message_send_request import OpenChannelMessageSendRequest
+from ncsdk.models.system_channel_message_send_request import SystemChannelMessageSendRequest
 
-from tests.api.backend import now_ms
+from tests.api.backend import Backend, now_ms
 from tests.system.conftest import Up
 
 DAY_MS = 86_400_000
@@ -118,3 +139,133 @@ def test_bad_input_raises_the_sdks_bad_request(api: Any) -> None:
     with pytest.raises(BadRequestException) as raised:
         send(api, "x", to="y" * 65)
     assert raised.value.error_code == 1005
+
+
+TEXT: dict[str, Any] = {"messageType": "RC:TxtMsg", "content": '{"content":"hi"}'}
+
+
+@pytest.fixture
+def opened(running: Up) -> Iterator[Any]:
+    with client(running) as one:
+        yield one
+
+
+def page(user: str, channel: str) -> dict[str, Any]:
+    now = now_ms() + 1000
+    times = {"startAt": now, "endAt": now - DAY_MS, "pageSize": 100, "includeStart": True}
+    return {"userId": user, "channelId": channel, **times}
+
+
+def test_a_group_from_its_making_to_its_end(opened: Any) -> None:
+    groups: Any = ncsdk.GroupChannelManagementApi(opened)
+    messages: Any = ncsdk.MessageManagementApi(opened)
+    create = GroupChannelCreateRequest(channelId="sdk", name="SDK", owner="olga", userIds=["alice"])
+    assert groups.create_group_channel(create).code == 0
+    with pytest.raises(ConflictException) as conflict:
+        groups.create_group_channel(create)
+    assert (conflict.value.status, conflict.value.error_code) == (409, 409)
+
+    def group_send(content: str, **more: Any) -> str:
+        answer = messages.send_group_channel_message(
+            GroupChannelMessageSendRequest(
+                fromUserId="alice", toChannelIds=["sdk"], messageType="RC:TxtMsg", content=content, **more
+            )
+        )
+        (delivery,) = answer.result.message_ids
+        assert (answer.code, delivery.channel_id) == (0, "sdk")
+        id_: str = delivery.message_id
+        return id_
+
+    def read(user: str) -> list[str]:
+        request = GroupChannelHistoryMessageListRequest(**page(user, "sdk"))
+        answer = messages.list_group_channel_history_messages(request)
+        return [message.content for message in answer.result.messages]
+
+    group_send("before")
+    joined = groups.join_group_channel(GroupChannelJoinRequest(channelId="sdk", userIds=["zoe"]))
+    assert (joined.code, joined.result.channel_id, joined.result.owner) == (0, "sdk", "olga")
+    group_send("for all", isEchoToSender=1, hasMetadata=True, metadata={"topic": "food"})
+    group_send("for olga", toUserIds=["olga"])
+    assert read("zoe") == ["for all"]
+    assert read("olga") == ["for olga", "for all", "before"]
+
+    listed = groups.list_group_channel_members(
+        GroupChannelMemberListRequest(channelId="sdk", pageSize=2, order=0)
+    ).result
+    assert (listed.total_count, len(listed.members)) == (3, 2)
+    rest = groups.list_group_channel_members(
+        GroupChannelMemberListRequest(channelId="sdk", pageSize=2, order=0, pageToken=listed.page_token)
+    ).result
+    members = {member.user_id: member.role for member in [*listed.members, *rest.members]}
+    assert members == {"olga": 3, "alice": 1, "zoe": 1}
+    mine = groups.list_user_joined_group_channels(GroupChannelJoinedListRequest(userId="zoe")).result.groups
+    assert [(group.channel_id, group.name, group.member_count, group.role) for group in mine] == [
+        ("sdk", "SDK", 3, 1)
+    ]
+
+    left = groups.quit_group_channel(GroupChannelQuitRequest(channelId="sdk", userIds=["zoe"]))
+    assert (left.code, read("zoe")) == (0, [])
+    assert groups.dismiss_group_channel(GroupChannelDismissRequest(channelId="sdk")).code == 0
+    assert read("olga") == []
+    with pytest.raises(NotFoundException) as missing:
+        groups.dismiss_group_channel(GroupChannelDismissRequest(channelId="sdk"))
+    assert (missing.value.status, missing.value.error_code) == (404, 404)
+    with pytest.raises(NotFoundException) as missing:
+        group_send("late")
+    assert "There is no group 'sdk'" in str(missing.value.error_message)
+
+
+def test_an_open_channel_from_its_making_to_its_end(opened: Any) -> None:
+    channels: Any = ncsdk.OpenChannelManagementApi(opened)
+    messages: Any = ncsdk.MessageManagementApi(opened)
+    create = OpenChannelCreateRequest(channelId="hall", destroyType=0, ttlMinutes=60)
+    assert channels.create_open_channel(create).code == 0
+    request = OpenChannelMessageSendRequest(
+        fromUserId="alice", toChannelIds=["hall"], isEchoToSender=1, priority=0, **TEXT
+    )
+    (delivery,) = messages.send_open_channel_message(request).result.message_ids
+    history = OpenChannelHistoryMessageListRequest(**page("anyone", "hall"))
+    (message,) = messages.list_open_channel_history_messages(history).result.messages
+    assert (message.message_id, message.content) == (delivery.message_id, TEXT["content"])
+    assert channels.destroy_open_channels(OpenChannelDestroyRequest(channelIds=["hall"])).code == 0
+    assert messages.list_open_channel_history_messages(history).result.messages == []
+    with pytest.raises(NotFoundException) as missing:
+        messages.send_open_channel_message(request)
+    assert missing.value.error_code == 404
+
+
+def test_a_message_is_taken_back(api: Any) -> None:
+    first, second = send(api, "one", to="dan"), send(api, "two", to="dan")
+    request = MessageDeleteRequest(fromUserId="alice", channelType=1, channelId="dan", messageId=first)
+    for _ in range(2):
+        assert api.delete_message(request).code == 0
+    for user, other in (("dan", "alice"), ("alice", "dan")):
+        assert [message.message_id for message in history(api, user, other)] == [second]
+    with pytest.raises(BadRequestException) as raised:
+        api.delete_message(
+            MessageDeleteRequest(fromUserId="dan", channelType=1, channelId="alice", messageId=second)
+        )
+    assert raised.value.error_code == 1002
+
+
+def test_a_system_message_reaches_its_users(running: Up, opened: Any) -> None:
+    answer = ncsdk.SystemMessagesApi(opened).send_system_channel_message(
+        SystemChannelMessageSendRequest(fromUserId="news", toUserIds=["bob", "eva"], **TEXT)
+    )
+    assert answer.code == 0
+    assert ('{"content":"hi"}', "missed") in Backend(running.demo()).given("eva")
+
+
+def test_access_tokens_are_issued_and_let_end(running: Up, opened: Any) -> None:
+    users: Any = ncsdk.UserManagementApi(opened)
+    backend = Backend(running.demo())
+    issued = users.issue_access_token(AccessTokenIssueRequest(userId="bob", name="Bob")).result
+    assert issued.user_id == "bob"
+
+    def ask() -> int:
+        headers = {"Authorization": f"Bearer {issued.access_token}"}
+        return backend.request("POST", "/v4/user/device/list", {"userId": "bob"}, headers)[0]
+
+    assert ask() == 200
+    assert users.expire_access_token(AccessTokenExpireRequest(userIds=["bob"], expiresAt=1)).code == 0
+    assert ask() == 401

@@ -21,6 +21,7 @@ CURSORS = st.builds(
     SyncCursor,
     reader=st.text(max_size=16),
     told=st.lists(st.tuples(POSITIONS, POSITIONS), max_size=20),
+    recalled=st.lists(st.tuples(POSITIONS, POSITIONS), max_size=20),
     after=st.none() | st.tuples(POSITIONS, POSITIONS),
 )
 
@@ -92,7 +93,7 @@ def test_unused_bits_are_not_ignored() -> None:
 
 def test_a_cursor_of_another_type_is_refused() -> None:
     """It unpacks, but not into what was asked for."""
-    others: list[object] = [{}, [], 5, ["reader"], ["reader", [[1]], None]]
+    others: list[object] = [{}, [], 5, ["reader"], ["reader", [[1]], [], None], ["reader", [], [[1]], None]]
     for value in others:
         with pytest.raises(NotOurs):
             cursors.unpack(cursors.pack(value), SyncCursor)
@@ -117,10 +118,12 @@ def test_what_unpacks_to_too_much_is_refused() -> None:
 @pytest.mark.parametrize(
     "made",
     [
-        SyncCursor(reader="r", told=[(NEVER + 1, 1)], after=None),
-        SyncCursor(reader="r", told=[(1, NEVER + 1)], after=None),
-        SyncCursor(reader="r", told=[], after=(NEVER + 1, 1)),
-        SyncCursor(reader="r", told=[], after=(1, -1)),
+        SyncCursor(reader="r", told=[(NEVER + 1, 1)], recalled=[], after=None),
+        SyncCursor(reader="r", told=[(1, NEVER + 1)], recalled=[], after=None),
+        SyncCursor(reader="r", told=[], recalled=[(NEVER + 1, 1)], after=None),
+        SyncCursor(reader="r", told=[], recalled=[(1, -1)], after=None),
+        SyncCursor(reader="r", told=[], recalled=[], after=(NEVER + 1, 1)),
+        SyncCursor(reader="r", told=[], recalled=[], after=(1, -1)),
     ],
 )
 def test_numbers_outside_the_axis_are_refused(made: SyncCursor) -> None:

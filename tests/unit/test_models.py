@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import RFC_4122, UUID
 
 import pytest
@@ -13,7 +14,7 @@ from history.axis import DAY, NEVER, SECOND
 from history.channels.model import ChannelKey, ChannelType, channel_key, derived_id
 from history.delivery.model import Delivered, Reach, fill
 from history.errors import ConfigurationError, InvalidInput
-from history.messages.model import Draft, Flags, Message, Month, positions
+from history.messages.model import Copy, Draft, Flags, Message, Month, positions
 from history.retention.model import (
     Cutoffs,
     Floor,
@@ -126,8 +127,10 @@ def test_derived_ids_never_change() -> None:
 # messages ------------------------------------------------------------------------------------------------------------
 
 
-def _draft(*channels: ChannelKey) -> Draft:
-    return Draft(channels=channels, sender="s", type="t", content="c", flags=Flags.PERSISTED)
+def _draft(*channels: ChannelKey, client_key: str | None = None) -> Draft:
+    return Draft(
+        channels=channels, sender="s", type="t", content="c", flags=Flags.PERSISTED, client_key=client_key
+    )
 
 
 @given(
@@ -135,15 +138,28 @@ def _draft(*channels: ChannelKey) -> Draft:
 )
 def test_positions_fill_what_was_reserved_in_the_order_of_drafts(drafts: list[list[str]], end: int) -> None:
     """Each channel's are consecutive, unique, rising, and end at the reserved end."""
-    keys = {name: ChannelKey("app", ChannelType.GROUP, (name,)) for name in "abcd"}
-    ends = {key: end + number for number, key in enumerate(keys.values())}
-    made = [_draft(*(keys[name] for name in names)) for names in drafts]
-    given_: dict[ChannelKey, list[int]] = {}
-    for draft, row in zip(made, positions(made, ends), strict=True):
-        for key, position in zip(draft.channels, row, strict=True):
-            given_.setdefault(key, []).append(position)
-    for key, found in given_.items():
-        assert found == list(range(ends[key] - len(found) + 1, ends[key] + 1))
+    ids = {name: number for number, name in enumerate("abcd", start=7)}
+    ends = {id_: end + id_ for id_ in ids.values()}
+    # equal drafts, and the same channel more than once: each is a row of its own
+    copies = [Copy(_draft(), ids[name]) for names in drafts for name in names]
+    found: dict[int, list[int]] = {}
+    for copy, position in zip(copies, positions(copies, ends), strict=True):
+        found.setdefault(copy.channel_id, []).append(position)
+    for id_, given_ in found.items():
+        assert given_ == list(range(ends[id_] - len(given_) + 1, ends[id_] + 1))
+
+
+def test_two_copies_that_say_the_same_are_two() -> None:
+    """They are told apart by what they are, not by what they hold."""
+    draft = _draft()
+    assert Copy(draft, 1) != Copy(draft, 1)
+    assert len({Copy(draft, 1), Copy(draft, 1)}) == 2
+
+
+def test_a_clients_key_counts_in_its_channel_and_for_its_sender() -> None:
+    """And where there is none, nothing is claimed."""
+    assert Copy(_draft(client_key="k"), 7).client_key == (7, "s", "k")
+    assert Copy(_draft(), 7).client_key is None
 
 
 def test_months_follow_each_other_without_a_gap() -> None:
@@ -161,7 +177,9 @@ def test_months_follow_each_other_without_a_gap() -> None:
 
 def test_sent_at_is_the_position_in_milliseconds() -> None:
     """Rounded down."""
-    message = Message(channel_id=1, position=1_999, sender="s", type="t", content="c")
+    message = Message(
+        channel_id=1, position=1_999, sender="s", type="t", content="c", flags=Flags(1), metadata=None
+    )
     assert message.sent_at == 1
     assert cutoff_before(2) == 2_000
     assert cutoff_before(None) == NEVER
@@ -263,24 +281,30 @@ def test_a_floor_is_looked_at_again_when_time_alone_may_raise_it(
     history: int, missed: int, compensated: int, position: int, looks_at: int | None
 ) -> None:
     """Never later than that instant."""
-    floor = Floor(history=history, missed=missed, compensated=compensated, end=100, tip=100)
+    floor = Floor(history=history, missed=missed, compensated=compensated, end=100, tip=100, expires_at=None)
     assert floor.position == position
     assert floor.next_look(REACH, missed_for=DAY) == looks_at
+    for expires_at in (1, 10**17):
+        expiring = replace(floor, expires_at=expires_at)
+        assert expiring.position == position
+        assert expiring.next_look(REACH, missed_for=DAY) == min(expires_at, looks_at or NEVER)
 
 
 def test_a_floor_is_found_where_something_blocks_or_nothing_follows() -> None:
     """Else the next batch is looked at."""
-    empty = {"history": NEVER, "missed": NEVER, "compensated": NEVER, "end": 100}
-    assert not Floor(**empty, tip=101).found
-    assert Floor(**empty, tip=100).found
-    assert Floor(**(empty | {"missed": 99}), tip=101).found
+    empty = Floor(history=NEVER, missed=NEVER, compensated=NEVER, end=100, tip=101, expires_at=None)
+    assert not empty.found
+    assert replace(empty, tip=100).found
+    assert replace(empty, missed=99).found
 
 
 # delivery ------------------------------------------------------------------------------------------------------------
 
 
 def _delivered(content: str) -> Delivered:
-    message = Message(channel_id=1, position=1, sender="s", type="t", content=content)
+    message = Message(
+        channel_id=1, position=1, sender="s", type="t", content=content, flags=Flags(1), metadata=None
+    )
     return Delivered(
         message=message, channel=ChannelKey("a", ChannelType.DIRECT, ("s", "u")), origin="missed"
     )

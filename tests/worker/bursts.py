@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from arq import Worker
 
+from history.retention.sweep import Sweep
 from server.queue import open_redis
 from tests.api.client import settings_for
 from tests.factories import World
@@ -15,6 +16,7 @@ def services_of(world: World) -> Services:
     return Services(
         cleans=world.cleans,
         reclaim=world.reclaim,
+        sweep=Sweep(world.database),
         messages=world.messages,
         clock=world.clock,
     )

@@ -1,0 +1,102 @@
+"""From bytes to a request: types, sizes and ranges are msgspec's to check, the sentence that names the field is ours."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from history.channels.model import ChannelType
+from history.errors import InvalidInput, TooLong
+from server.errors import EmptyBody, NotJson
+
+_Body = TypeVar("_Body", bound=Struct)
+
+
+def channel_type(number: int, field: str) -> ChannelType:
+    """The channel type of a request's field."""
+    try:
+        return ChannelType(number)
+    except ValueError as exc:
+        raise InvalidInput(field, f"{field} must be 1 (direct), 3 (group), 4 (open) or 6 (system).") from exc
+
+
+def decode(body: bytes, type_: type[_Body]) -> _Body:
+    """A request of this type, or an error whose sentence names the field."""
+    if not body.strip():
+        raise EmptyBody("The request has no body; send a JSON object.")
+    try:
+        if not body.isascii():
+            # msgspec does not look into fields that the route does not know
+            body.decode()
+        decoded = msgspec.json.decode(body, type=type_)
+    except msgspec.ValidationError as exc:
+        raise _named(str(exc)) from exc
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise NotJson("The body is not JSON in UTF-8; send a JSON object.") from exc
+    # Postgres text cannot hold NUL. Written plainly it is no JSON, so only its escape needs a look
+    if b"\\u0000" in body:
+        _refuse_nul(msgspec.to_builtins(decoded), "")
+    return decoded
+
+
+_AT = re.compile(r" - at (?P<key>`key` in )?`\$\.?(?P<path>[^`]*)`$")
+_MISSING = re.compile(r"Object missing required field `(?P<name>\w+)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>[^`]*)`")
+_LONGEST = re.compile(r"Expected `str` of length <= (?P<most>\d+)")
+_TYPES = {
+    "str": "a string",
+    "int": "an integer",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+}
+
+
+def _named(text: str) -> InvalidInput | NotJson:
+    """msgspec's finding as a sentence for the caller."""
+    at = _AT.search(text)
+    path, finding = (at["path"], text[: at.start()]) if at else ("", text)
+    prefix = f"{path}." if path else ""
+    if missing := _MISSING.match(finding):
+        field = prefix + missing["name"]
+        return InvalidInput(field, f"{field} is missing; it is required.")
+    if unknown := _UNKNOWN.match(finding):
+        field = prefix + unknown["name"]
+        return InvalidInput(field, f"{field} is not a field of this request; check its spelling.")
+    if not path:
+        return NotJson("The body must be a JSON object.")
+    if longest := _LONGEST.match(finding):
+        what = f"a key of {path}" if at and at["key"] else path
+        return TooLong(path, f"{what} is too long: at most {longest['most']} characters.")
+    return InvalidInput(path, f"{path} {_expectation(finding)}.")
+
+
+def _expectation(finding: str) -> str:
+    kind, _, rest = finding.removeprefix("Expected `").partition("`")
+    if rest.startswith(" of length >= 1"):
+        return "must not be empty"
+    if rest.startswith(" of length <="):
+        return f"has too many entries: at most {rest.removeprefix(' of length <= ')}"
+    if "out of range" in finding:
+        return "is a number that is too large"
+    if finding.startswith("Invalid enum value"):
+        return "has a value that is not one of those that /openapi.json lists"
+    if rest.startswith((" >", " <")):
+        return f"must be {rest.strip()}"
+    kinds = [_TYPES.get(part, part) for part in kind.split(" | ") if part != "null"]
+    return f"must be {' or '.join(kinds)}"
+
+
+def _refuse_nul(value: object, path: str) -> None:
+    if isinstance(value, str) and "\x00" in value:
+        raise InvalidInput(path, f"{path} holds a NUL character, which cannot be stored; take it out.")
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _refuse_nul(name, path)
+            _refuse_nul(item, f"{path}.{name}" if path else name)
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            _refuse_nul(item, f"{path}[{number}]")

@@ -1,0 +1,1 @@
+"""The requests and answers of the API, one module a subject."""

@@ -1,0 +1,132 @@
+"""Apps, their keys and their settings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from server.wire.common import MessageId, Name
+
+
+class NewApp(Struct):
+    """A name for a new app."""
+
+    name: Name
+
+
+class AppKeys(Struct):
+    """The keys of a new app: shown here and never again."""
+
+    name: str
+    appKey: str
+    appSecret: str
+    apiKey: str
+
+
+class AppRow(Struct):
+    """An app as lists show it."""
+
+    appKey: str
+    name: str
+    createdAt: int
+
+
+class AppList(Struct):
+    """All apps, oldest first."""
+
+    apps: list[AppRow]
+
+
+class NewKey(Struct, kw_only=True):
+    """A key for one app: scope api, admin or admin-read."""
+
+    name: Name
+    scope: Literal["api", "admin", "admin-read"]
+
+
+class KeyRow(Struct):
+    """A key as lists show it."""
+
+    id: str
+    name: str
+    scope: str
+    createdAt: int
+    lastUsedAt: int | None
+
+
+class KeyMade(Struct):
+    """The key itself is shown here and never again."""
+
+    id: str
+    name: str
+    scope: str
+    key: str
+
+
+class KeyList(Struct):
+    """The keys of an app, oldest first."""
+
+    keys: list[KeyRow]
+
+
+class Rotate(Struct, kw_only=True):
+    """For how long the secret before stays good."""
+
+    overlapSeconds: Annotated[int, Meta(ge=0, le=30 * 86_400)] | None = None
+
+
+class Rotated(Struct):
+    """The new secret: shown here and never again."""
+
+    appSecret: str
+
+
+class Nothing(Struct):
+    """Done."""
+
+
+class SettingsPatch(Struct, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """The settings to change; docs/operations.md says what each does."""
+
+    multi_device_sync: bool | None = None
+    compensation_days: Annotated[int, Meta(ge=0, le=7)] | None = None
+    compensation_time_zone: MessageId | None = None
+    delete_compensated_on_clean: bool | None = None
+    missed_days: Annotated[int, Meta(ge=1, le=7)] | None = None
+    undo_seconds: Annotated[int, Meta(ge=0, le=30 * 86_400)] | None = None
+    clean_rate_limit: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
+    max_content_bytes: Annotated[int, Meta(ge=1, le=1_048_576)] | None = None
+    signature_max_age_seconds: Annotated[int, Meta(ge=0, le=86_400)] | None = None
+    reject_replayed_nonces: bool | None = None
+    direct_group_storage: bool | None = None
+    open_storage: bool | None = None
+    device_days: Annotated[int, Meta(ge=8, le=3650)] | None = None
+    left_days: Annotated[int, Meta(ge=1, le=3650)] | None = None
+    recall_days: Annotated[int, Meta(ge=8, le=3650)] | None = None
+    journal_days: Annotated[int, Meta(ge=31, le=3650)] | None = None
+    token_days: Annotated[int, Meta(ge=1, le=3650)] | None = None
+    idempotency_hours: Annotated[int, Meta(ge=1, le=720)] | None = None
+
+
+class SettingsView(Struct, kw_only=True, rename="camel"):
+    """All settings of an app."""
+
+    multi_device_sync: bool
+    compensation_days: int
+    compensation_time_zone: str
+    delete_compensated_on_clean: bool
+    missed_days: int
+    undo_seconds: int
+    clean_rate_limit: int
+    max_content_bytes: int
+    signature_max_age_seconds: int
+    reject_replayed_nonces: bool
+    direct_group_storage: bool
+    open_storage: bool
+    device_days: int
+    left_days: int
+    recall_days: int
+    journal_days: int
+    token_days: int
+    idempotency_hours: int
