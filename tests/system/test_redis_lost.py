@@ -192,7 +192,10 @@ def alone(parts: Parts) -> Backend:
 async def demo_of(environ: dict[str, str], port: int) -> dict[str, Any]:
     """An app with keys, in the form of demo.json."""
     async with open_apps(Settings.from_environ(environ)) as apps:
-        new, admin_key = await apps.create("test"), (await apps.create_key("test", kind="admin", app_key=None))[0]
+        new, admin_key = (
+            await apps.create("test"),
+            (await apps.create_key("test", kind="admin", app_key=None))[0],
+        )
     return {
         "baseUrl": f"http://127.0.0.1:{port}",
         "appKey": new.app_key,
