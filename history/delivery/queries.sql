@@ -95,9 +95,11 @@ JOIN channels ch ON ch.id = c.channel_id
 LEFT JOIN device_marks d ON d.channel_id = c.channel_id AND d.user_id = c.user_id AND d.device_id = $3
 CROSS JOIN LATERAL (
     SELECT r.channel_id, r.stamp, r.position FROM recalls r
-    WHERE r.channel_id = c.channel_id AND r.stamp > coalesce(d.told_recall, 0) AND (c.left_position IS NULL OR r.position < c.left_position)
-        AND (r.position >= c.join_position OR r.position <= d.position)
-        AND (r.recipients IS NULL OR c.user_id = ANY (r.recipients) OR c.user_id = r.sender)
+    WHERE r.channel_id = c.channel_id AND r.stamp > coalesce(d.told_recall, 0) AND (
+        c.user_id = r.sender
+        OR ((r.recipients IS NULL OR c.user_id = ANY (r.recipients))
+            AND (c.left_position IS NULL OR r.position < c.left_position)
+            AND (r.position >= c.join_position OR r.position <= d.position)))
     ORDER BY r.stamp LIMIT $4
 ) r
 WHERE c.app_key = $1 AND c.user_id = $2 AND ch.last_recall > coalesce(d.told_recall, 0)

@@ -26,7 +26,7 @@ from history.errors import NotFound
 from history.retention import store
 from history.retention.model import Floor, ReclaimReport
 
-LEASE = 40 * SECOND
+LEASE = 20 * SECOND
 """How long a channel is left to the worker that claimed it. A visit ends well before; a dead worker's channel is due again."""
 _MOST_CHANNELS = 50
 _MOST_MARKED = 1_000

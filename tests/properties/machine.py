@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.properties import rules
 from tests.properties.days import DAY, SECOND, first_instant, instant, local_date
 from tests.properties.model import ELSEWHERE, ENDLESS, EVERYONE, PairKey
-from tests.properties.steps import MOST_ROUNDS, USERS, Reaches, Sending, Steps
-from tests.properties.world import Ground
+from tests.properties.steps import MOST_ROUNDS, Reaches, Sending, Steps
+from tests.properties.world import GROUPS, HALL, NEWS, USERS, Ground, GroupChange
 
 STRANGER = "nobody"
 DEVICES = ("phone", "tablet")
@@ -30,8 +30,18 @@ LONGEST = 40 * DAY
 
 users = st.sampled_from(USERS)
 devices = st.sampled_from(DEVICES)
-# most happens between two, so that what a fault needs meets in one channel
-pairs = st.sampled_from(((USERS[0], USERS[1]), (USERS[1], USERS[0])) * 3 + tuple(permutations(USERS, 2)))
+# most happens between two and in one group, so that what a fault needs meets in one channel
+pairs = st.sampled_from(
+    ((USERS[0], USERS[1]), (USERS[1], USERS[0])) * 4
+    + tuple(permutations(USERS, 2))
+    + tuple((user, name) for user in USERS for name in (GROUPS[0],) * 4 + (GROUPS[1], HALL, HALL, NEWS, NEWS))
+)
+some_users = st.lists(users, min_size=1, max_size=3, unique=True)
+groups = st.sampled_from((GROUPS[0], GROUPS[0], GROUPS[0], GROUPS[1]))
+group_changes = st.sampled_from(
+    (GroupChange.JOIN,) * 3 + (GroupChange.LEAVE,) * 3 + (GroupChange.CREATE, GroupChange.DISMISS)
+)
+ttls = st.sampled_from((None, 60, 60, 24 * 60))
 indexes = st.integers(0, 5)
 limits = st.sampled_from((1, 2, 3, 100))
 flags = st.sampled_from((None, True, False))
@@ -42,6 +52,8 @@ sendings = st.builds(
     both=st.sampled_from((False, False, True)),
     echoed=st.booleans(),
     persisted=st.sampled_from((True, True, False)),
+    to=st.sampled_from((None, None)) | st.frozensets(users, min_size=1, max_size=2),
+    key=st.sampled_from((None, None, None, "k", "\u2603")),
 )
 SETTINGS = {
     "multi_device_sync": st.booleans(),
@@ -63,14 +75,25 @@ class Machine(RuleBasedStateMachine):
     @initialize(
         start=st.sampled_from(STARTS),
         changes=st.fixed_dictionaries({}, optional=SETTINGS),
+        members=some_users,
+        ttl=ttls,
         sends=st.lists(sendings, max_size=4),
     )
-    def begin(self, start: tuple[str, str], changes: Changes, sends: list[Sending]) -> None:
+    def begin(
+        self,
+        start: tuple[str, str],
+        changes: Changes,
+        members: list[str],
+        ttl: int | None,
+        sends: list[Sending],
+    ) -> None:
         begins, zone = start
         now = instant(datetime.fromisoformat(begins))
         self.steps = Steps(self.ground, now)
         self.ends = now + LONGEST
-        self.steps.change({"compensation_time_zone": zone, **changes})
+        self.steps.change({"compensation_time_zone": zone, "undo_seconds": 0, **changes})
+        self.steps.group(GroupChange.CREATE, GROUPS[0], members)
+        self.steps.make_open(ttl, from_last=True)
         self.steps.send(sends)
 
     # people
@@ -102,12 +125,69 @@ class Machine(RuleBasedStateMachine):
             owner = user if whose is None else whose
             self.steps.clean(user, other, whose=owner, sent_at=sent_at, flag=flag, reaches=reaches)
 
-    @rule(pair=pairs, both=st.tuples(flags, flags), reaches=st.sampled_from(Reaches))
-    def clean_on_both_sides(
-        self, pair: tuple[str, str], both: tuple[bool | None, bool | None], reaches: Reaches
+    @rule(pair=pairs, both=st.tuples(flags, flags), reaches=st.sampled_from(Reaches), receives=st.booleans())
+    def clean_on_all_sides(
+        self, pair: tuple[str, str], both: tuple[bool | None, bool | None], reaches: Reaches, receives: bool
     ) -> None:
-        for user, other, flag in zip(pair, pair[::-1], both, strict=True):
-            self.steps.clean(user, other, whose=user, sent_at=None, flag=flag, reaches=reaches)
+        """Where all was received before, only the window keeps anything."""
+        if receives:
+            self._receive_all(pair, DEVICES[0])
+        for number, (user, name) in enumerate(self.steps.sides(pair)):
+            self.steps.clean(user, name, whose=user, sent_at=None, flag=both[number % 2], reaches=reaches)
+
+    # groups, the open channel, recalls
+
+    @rule(change=group_changes, name=groups, chosen=some_users)
+    def change_a_group(self, change: GroupChange, name: str, chosen: list[str]) -> None:
+        self.steps.group(change, name, chosen)
+
+    @rule(
+        name=groups,
+        user=users,
+        sends=st.lists(sendings, max_size=2),
+        rejoins=st.booleans(),
+        drains=st.booleans(),
+    )
+    def leave_while_others_talk(
+        self, name: str, user: str, sends: list[Sending], rejoins: bool, drains: bool
+    ) -> None:
+        """What is sent meanwhile is not for him, nor is what was before when he comes again."""
+        self.steps.group(GroupChange.LEAVE, name, [user])
+        self.steps.send([sending._replace(pair=(sending.pair[0], name)) for sending in sends])
+        if drains:
+            self.steps.drain()
+        if rejoins:
+            self.steps.group(GroupChange.JOIN, name, [user])
+
+    @rule(ttl=ttls, from_last=st.booleans())
+    def make_the_open_channel(self, ttl: int | None, from_last: bool) -> None:
+        self.steps.make_open(ttl, from_last=from_last)
+
+    @rule(user=users, echoed=st.booleans(), offset=st.sampled_from((-1, 0, 1)), ttl=ttls)
+    def let_the_open_channel_end(self, user: str, echoed: bool, offset: int, ttl: int | None) -> None:
+        """Something is there when its time comes; a worker need not have been there."""
+        self.steps.make_open(ttl, from_last=echoed)
+        self.steps.send([Sending((user, HALL), both=False, echoed=echoed, persisted=True)])
+        model = self.steps.model
+        hall = model.channels[self.steps.world.channel_id(user, HALL)]
+        self._go_to((model.end_of(hall) or model.now) + offset)
+
+    @rule(again=st.booleans(), drains=st.booleans(), ttl=ttls)
+    def destroy_the_open_channel(self, again: bool, drains: bool, ttl: int | None) -> None:
+        self.steps.destroy()
+        if drains:
+            self.steps.drain()
+        if again:
+            self.steps.make_open(ttl, from_last=drains)
+
+    @precondition(lambda self: self.steps.sent)
+    @rule(index=indexes, user=st.none() | users, admin=st.sampled_from((False, False, True)))
+    def recall(self, index: int, user: str | None, admin: bool) -> None:
+        """By its sender (None), an admin or anyone."""
+        place = self.steps.sent[-1 - index % len(self.steps.sent)]
+        channel = self.steps.model.channels[place.channel]
+        message = channel.messages.get(place.position)
+        self.steps.recall(user or (message.sender if message else USERS[0]), place, admin=admin)
 
     @rule(user=users, flag=flags)
     def clean_a_channel_that_is_not_there(self, user: str, flag: bool | None) -> None:
@@ -163,20 +243,20 @@ class Machine(RuleBasedStateMachine):
             self.steps.acknowledge(pair[0], device, [sent[-1 - index % len(sent)]])
 
     @rule(pair=pairs, device=devices)
-    def acknowledge_on_both_sides(self, pair: tuple[str, str], device: str) -> None:
+    def receive_on_all_sides(self, pair: tuple[str, str], device: str) -> None:
         """Everything: nothing in the channel is missed any more."""
-        if sent := self.steps.sent_in(pair):
-            for user in pair:
-                self.steps.acknowledge(user, device, sent[-1:])
+        self._receive_all(pair, device)
 
     # admins and time
 
     @rule(
         changes=st.one_of(*(st.fixed_dictionaries({name: values}) for name, values in SETTINGS.items())),
+        after=st.sampled_from((0, 0, 3 * DAY)),
         drains=st.booleans(),
     )
-    def change_a_setting(self, changes: Changes, drains: bool) -> None:
+    def change_a_setting(self, changes: Changes, after: int, drains: bool) -> None:
         """A floor that moves is noticed, even where the worker had nothing left to do."""
+        self._go_to(self.steps.model.now + after)
         if drains:
             self.steps.drain()
         self.steps.change(changes)
@@ -206,13 +286,22 @@ class Machine(RuleBasedStateMachine):
         self.steps.send(sends)
 
     @precondition(lambda self: self.steps.sent)
-    @rule(index=indexes, offset=st.sampled_from((-1, 0, 1)), undo=st.booleans(), drains=st.booleans())
-    def wait_for_an_end(self, index: int, offset: int, undo: bool, drains: bool) -> None:
-        """Of an undo window, or of the time that a message may be missed; the worker does all it can before and after."""
+    @rule(
+        index=indexes,
+        offset=st.sampled_from((-1, 0, 1)),
+        of=st.sampled_from(("undo", "missed", "open")),
+        drains=st.booleans(),
+    )
+    def wait_for_an_end(self, index: int, offset: int, of: str, drains: bool) -> None:
+        """Of an undo window, of the time that a message may be missed, or of the open channel; the worker does all it can
+        before and after."""
         model, sent = self.steps.model, self.steps.sent
         if drains:
             self.steps.drain()
-        if undo and model.journal:
+        hall = model.channels.get(self.steps.world.channel_id(USERS[0], HALL))
+        if of == "open" and hall and (end := model.end_of(hall)) is not None:
+            self._go_to(end + offset)
+        elif of == "undo" and model.journal:
             self._go_to(model.journal[-1 - index % len(model.journal)].undo_until + offset)
         else:
             self._go_to(sent[-1 - index % len(sent)].position + model.settings.missed_days * DAY + offset)
@@ -265,5 +354,14 @@ class Machine(RuleBasedStateMachine):
     def the_disk_holds_what_the_model_says(self) -> None:
         self.steps.compare_disk()
 
+    @invariant()
+    def the_marks_are_what_the_model_says(self) -> None:
+        self.steps.compare_marks()
+
     def _go_to(self, now: int) -> None:
         self.steps.go_to(min(now, self.ends))
+
+    def _receive_all(self, pair: tuple[str, str], device: str) -> None:
+        if sent := self.steps.sent_in(pair):
+            for user, _ in self.steps.sides(pair):
+                self.steps.acknowledge(user, device, sent[-1:])

@@ -5,15 +5,18 @@ State and the events that change it. The four rules, which only look, are in tes
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from tests.properties.days import DAY, SECOND, first_instant, local_date
 
 EVERYONE = ""
+DIRECT, GROUP, OPEN, SYSTEM = 1, 3, 4, 6
 ENDLESS = 1 << 62
 """Above every position and every instant."""
 FORGOTTEN_AFTER = 5 * SECOND
+MINUTE = 60 * SECOND
 
 
 @dataclass(slots=True)
@@ -62,17 +65,40 @@ class Conversation:
     left: int | None = None
 
 
+class Recalled(NamedTuple):
+    """What devices are to learn of a message that was taken back; its number in the channel is its stamp."""
+
+    position: int
+    sender: str
+    to: frozenset[str] | None
+
+
 @dataclass(slots=True)
 class Channel:
     """A channel, and what of it is physically there: messages by position, ascending."""
 
     key: tuple[str, ...]
-    conversations: dict[str, Conversation]
-    type: int = 1
+    conversations: dict[str, Conversation] = field(default_factory=dict)
+    type: int = DIRECT
     everyone: Marks = field(default_factory=Marks)
     last: int = 0
     reclaimed_to: int = 0
     messages: dict[int, Sent] = field(default_factory=dict)
+    recalls: list[Recalled] = field(default_factory=list)
+    dismissed: bool = False
+    created: int = 0
+    ttl: int | None = None
+    """Of an open channel: how long it lives after its creation, or after its last message."""
+    from_last_message: bool = False
+
+    def members(self) -> list[str]:
+        """Who takes part: joined, or there from the start, and not left."""
+        return [user for user, at in self.conversations.items() if at.left is None]
+
+    def end(self) -> None:
+        """As if cleaned by everyone, history and sync, settled; what is missed stays."""
+        self.dismissed = True
+        self.everyone = Marks(*[self.last + 1] * 4)
 
 
 @dataclass(slots=True)
@@ -94,6 +120,7 @@ class DeviceMark:
 
     position: int = 0
     told: int = 0
+    told_recall: int = 0
 
 
 ELSEWHERE = -1
@@ -108,9 +135,10 @@ class PairKey(NamedTuple):
 
 
 class Cursor(NamedTuple):
-    """What a page leaves behind: the cleans it told of, and where the next one goes on."""
+    """What a page leaves behind: the cleans and recalls it told of, and where the next one goes on."""
 
     told: tuple[tuple[int, int], ...]
+    recalled: tuple[tuple[int, int], ...]
     after: tuple[int, int] | None
 
 
@@ -130,6 +158,8 @@ class Model:
         self.channels: dict[int, Channel] = {}
         self.journal: list[Request] = []
         self.devices: dict[tuple[int, str, str], DeviceMark] = {}
+        self.keys: dict[tuple[int, str, str], tuple[int, int]] = {}
+        """The senders' own ids: the position that each stands for, and when it lapses."""
         self.waiting: dict[bytes, tuple[float, PairKey | None]] = {}
         """What Redis holds: members with their scores, and the pairs that they stand for."""
 
@@ -161,25 +191,70 @@ class Model:
 
     # what people do
 
-    def send(
-        self,
-        channel_id: int,
-        key: tuple[str, str],
-        *,
-        sender: str,
-        content: str,
-        persisted: bool,
-        echoed: bool,
-    ) -> int:
-        """Append to a direct channel, which appears with its first message; the position."""
-        if channel_id not in self.channels:
-            self.channels[channel_id] = Channel(key, {user: Conversation() for user in key})
+    def ended(self, channel: Channel) -> bool:
+        """Dismissed, destroyed, or an open channel whose time is over: by the clock, whoever noticed."""
+        end = self.end_of(channel)
+        return channel.dismissed or (end is not None and self.now >= end)
+
+    def end_of(self, channel: Channel) -> int | None:
+        """When an open channel ends by itself."""
+        begins = max(channel.created, channel.last) if channel.from_last_message else channel.created
+        return None if channel.ttl is None else begins + channel.ttl
+
+    def known(self, channel_id: int, sender: str, key: str | None) -> int | None:
+        """The position of the message that this key of the sender stands for already."""
+        position, lapses = self.keys.get((channel_id, sender, key or ""), (0, 0))
+        return position if key and lapses > self.now else None
+
+    def send(self, channel_id: int, message: Sent, *, key: str | None) -> int:
+        """Append to a channel; the position. A key that is known brings nothing."""
         channel = self.channels[channel_id]
+        if (position := self.known(channel_id, message.sender, key)) is not None:
+            return position
         channel.last = max(channel.last + 1, self.now)
-        channel.messages[channel.last] = Sent(
-            position=channel.last, sender=sender, content=content, persisted=persisted, echoed=echoed
-        )
+        channel.messages[channel.last] = replace(message, position=channel.last)
+        if key:
+            self.keys[channel_id, message.sender, key] = (channel.last, self.now + DAY)
         return channel.last
+
+    def recall(self, channel_id: int, position: int, sender: str, *, admin: bool) -> bool:
+        """Take a message back; False where the caller may not. What is gone or was recalled is success."""
+        channel = self.channels[channel_id]
+        message = channel.messages.get(position)
+        if message is None or message.recalled:
+            return True
+        if message.sender == sender or admin:
+            channel.messages[position] = replace(message, recalled=True, content="")
+            channel.recalls.append(Recalled(position, message.sender, message.to))
+            return True
+        return False
+
+    def join(self, channel_id: int, users: Collection[str]) -> None:
+        """From the next position on; who is in stays as he is, who was in starts anew."""
+        channel = self.channels[channel_id]
+        for user in set(users) - set(channel.members()):
+            conversation = channel.conversations.setdefault(user, Conversation())
+            conversation.joined, conversation.left = channel.last + 1, None
+
+    def leave(self, channel_id: int, users: Collection[str]) -> None:
+        """What comes from now on is not for them, nor is anything read any more."""
+        channel = self.channels[channel_id]
+        for user in set(users) & set(channel.members()):
+            channel.conversations[user].left = channel.last + 1
+
+    def make_open(
+        self, channel_id: int, key: tuple[str, ...], *, ttl_minutes: int | None, from_last: bool
+    ) -> None:
+        """An open channel appears, or one that has ended begins anew; one that lives stays as it is."""
+        there = channel_id in self.channels
+        channel = self.channels.setdefault(channel_id, Channel(key, type=OPEN))
+        if there and self.ended(channel):
+            channel.end()
+        if not there or channel.dismissed:
+            channel.dismissed = False
+            channel.created = self.now
+            channel.ttl = ttl_minutes * MINUTE if ttl_minutes is not None else None
+            channel.from_last_message = from_last
 
     def accept(self, pair: PairKey, *, sent_at: int | None, flag: bool | None) -> Request:
         """A clean enters the journal; its cutoff and its flag never change."""
@@ -209,10 +284,12 @@ class Model:
         mark.position = max(mark.position, position)
 
     def told(self, user: str, device: str, cursor: Cursor) -> None:
-        """The device came back with a page's cursor, so it has received that page's cleans."""
+        """The device came back with a page's cursor, so it has received that page's cleans and recalls."""
         for channel_id, cutoff in cursor.told:
-            if user in self.channels[channel_id].conversations:
-                self._device(channel_id, user, device).told = cutoff
+            self._device(channel_id, user, device).told = cutoff
+        for channel_id, stamp in cursor.recalled:
+            mark = self._device(channel_id, user, device)
+            mark.told_recall = max(mark.told_recall, stamp)
 
     def reinstall(self, user: str, device: str) -> None:
         """The device has nothing and knows nothing."""
@@ -259,6 +336,8 @@ class Model:
     def reclaim(self, channel_id: int, floor: int) -> int:
         """Grant up to the floor and delete; how many messages went."""
         channel = self.channels[channel_id]
+        if self.ended(channel) and not channel.dismissed:
+            channel.end()
         channel.reclaimed_to = max(channel.reclaimed_to, floor)
         gone = [position for position in channel.messages if position < channel.reclaimed_to]
         for position in gone:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tests.properties.model import EVERYONE, Channel, Conversation, Cursor, Marks, Model, Sent
+from tests.properties.model import ENDLESS, EVERYONE, OPEN, Channel, Conversation, Cursor, Marks, Model, Sent
 
 MISSED, COMPENSATION = "missed", "compensation"
-OPEN = 4
 NEW_DEVICE = "a device that has nothing"
+_ANYONE = Conversation()
+"""Who reads an open channel: no marks of his own."""
 
 
 class Given(NamedTuple):
@@ -30,10 +31,19 @@ class Notice(NamedTuple):
     restored: bool
 
 
+class TakenBack(NamedTuple):
+    """A recall as a device hears of it."""
+
+    channel: int
+    stamp: int
+    position: int
+
+
 class Page(NamedTuple):
     """What one sync answers."""
 
     cleans: list[Notice]
+    recalls: list[TakenBack]
     messages: list[Given]
     cursor: Cursor
     more: bool
@@ -43,7 +53,9 @@ def history(model: Model, channel_id: int, user: str) -> list[int]:
     """The positions of what the user reads there, newest first."""
     channel = model.channels.get(channel_id)
     conversation = _taking_part(channel, user)
-    if channel is None or conversation is None:
+    if channel is not None and channel.type == OPEN:
+        conversation = _ANYONE  # by the channel's cutoffs alone
+    if channel is None or conversation is None or (channel.type == OPEN and model.ended(channel)):
         return []
     first = max(_history_cutoffs(model, channel_id, user))
     return [
@@ -84,18 +96,41 @@ def notices(model: Model, user: str, device: str) -> list[Notice]:
     return found
 
 
+def taken_back(model: Model, user: str, device: str) -> list[TakenBack]:
+    """Recalls that the device was not told of: of what the user sent, and of what was addressed to him while he took part.
+
+    DESIGN.md says that devices learn of a recall, not which: who has left does, and of what was before somebody came again
+    does the device that had received it.
+    """
+    found = []
+    for channel_id, channel in sorted(model.channels.items()):
+        if (at := channel.conversations.get(user)) is None:
+            continue
+        mark = model.devices.get((channel_id, user, device))
+        for stamp, recalled in enumerate(channel.recalls, 1):
+            held = at.joined <= recalled.position or (mark is not None and recalled.position <= mark.position)
+            there = held and recalled.position < (ENDLESS if at.left is None else at.left)
+            his = recalled.to is None or user in recalled.to
+            if (user == recalled.sender or (there and his)) and stamp > (mark.told_recall if mark else 0):
+                found.append(TakenBack(channel_id, stamp, recalled.position))
+    return found
+
+
 def page(model: Model, user: str, device: str, *, limit: int, cursor: Cursor | None) -> Page:
-    """One page: first the cleans, then messages after the cursor, `limit` of both together."""
+    """One page: first the cleans, then the recalls, then messages after the cursor, `limit` of all together."""
     after = cursor.after if cursor and cursor.after else (0, 0)
     cleans = notices(model, user, device)[:limit]
+    recalls = taken_back(model, user, device)[: limit - len(cleans)]
+    left = limit - len(cleans) - len(recalls)
     rest = [given for given in sync(model, user, device) if (given.channel, given.position) > after]
-    messages = rest[: limit - len(cleans)]
-    # a page full of cleans does not say whether messages follow
-    more = len(messages) < len(rest) or len(cleans) == limit
+    messages = rest[:left]
+    # a page full of notices does not say whether messages follow
+    more = len(messages) < len(rest) or left == 0
     if messages:
         after = (messages[-1].channel, messages[-1].position)
     told = tuple((clean.channel, clean.cutoff) for clean in cleans)
-    return Page(cleans, messages, Cursor(told, after if more else None), more)
+    stamps = tuple({recall.channel: recall.stamp for recall in recalls}.items())
+    return Page(cleans, recalls, messages, Cursor(told, stamps, after if more else None), more)
 
 
 def floor(model: Model, channel_id: int) -> int:
@@ -107,15 +142,30 @@ def floor(model: Model, channel_id: int) -> int:
 def needed(model: Model, channel_id: int) -> list[int]:
     """The positions of what somebody may still be given."""
     channel = model.channels[channel_id]
+    if channel.type == OPEN:
+        # of anyone, and for its history alone
+        first = channel.last + 1 if model.ended(channel) else channel.everyone.settled_history
+        return [at for at, message in channel.messages.items() if at >= first and _is_history(message)]
     return [
         at
         for at, message in channel.messages.items()
         if any(
-            _needs(model, channel, message, user, conversation)
-            for user, conversation in channel.conversations.items()
-            if conversation.left is None
+            _needs(model, channel, message, user, channel.conversations[user]) for user in channel.members()
         )
     ]
+
+
+def waits_for_others(model: Model, channel_id: int, position: int) -> bool:
+    """Whether somebody but its sender may be given the message."""
+    channel = model.channels[channel_id]
+    message = channel.messages[position]
+    if channel.type == OPEN:
+        return position in needed(model, channel_id)
+    return any(
+        _needs(model, channel, message, user, channel.conversations[user])
+        for user in channel.members()
+        if user != message.sender
+    )
 
 
 def _needs(model: Model, channel: Channel, message: Sent, user: str, conversation: Conversation) -> bool:
@@ -178,7 +228,11 @@ def _may_be_compensated(
 def _shown(message: Sent, user: str, conversation: Conversation) -> bool:
     # cutoffs apart
     for_him = message.echoed if message.sender == user else _addressed(message, user)
-    return message.persisted and for_him and not message.recalled and message.position >= conversation.joined
+    return _is_history(message) and for_him and message.position >= conversation.joined
+
+
+def _is_history(message: Sent) -> bool:
+    return message.persisted and not message.recalled
 
 
 def _addressed(message: Sent, user: str) -> bool:
@@ -188,7 +242,8 @@ def _addressed(message: Sent, user: str) -> bool:
 def _history_cutoffs(model: Model, channel_id: int, user: str) -> tuple[int, int]:
     # (everyone's, the user's): applied, and accepted but not yet applied
     channel = model.channels[channel_id]
-    both: list[tuple[Marks, str]] = [(channel.everyone, EVERYONE), (channel.conversations[user].marks, user)]
+    conversation = channel.conversations.get(user, _ANYONE)
+    both: list[tuple[Marks, str]] = [(channel.everyone, EVERYONE), (conversation.marks, user)]
     everyone, own = (max(marks.history, model.live(channel_id, whose)) for marks, whose in both)
     return everyone, own
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, TypeVar
 
 import asyncpg
 from arq.connections import ArqRedis
 
 from history.apps.service import Apps
+from history.channels.membership import Membership
 from history.channels.model import ChannelKey, ChannelType, channel_key, derived_id
 from history.channels.service import Channels
+from history.cursors import read_message_id
 from history.database import Database, open_database
 from history.delivery.model import Reader, SyncPage
 from history.delivery.service import Delivery
+from history.errors import Conflict, InvalidInput, NotFound
 from history.messages.model import Draft, Flags, Message, Range
 from history.messages.service import Messages
 from history.retention.model import WAITING_PAIRS, Accepted, CleanDraft, Pair, cutoff_before, queue_member
@@ -24,17 +28,30 @@ from history.retention.reclaim import Reclaim
 from history.retention.service import Cleans
 from server.queue import Breaker, Queue, open_redis
 from tests.clock import FixedClock
-from tests.properties.model import EVERYONE, PairKey
-from tests.properties.rules import Given, Notice
+from tests.properties.model import EVERYONE, Marks, PairKey, Sent
+from tests.properties.rules import Given, Notice, TakenBack
 
 T = TypeVar("T")
 BATCH = 2
 """Rows that reclaim takes at once: small, so that a visit has several grants."""
+USERS = ("ann", "b:ob", "ćile")
+GROUPS = ("team", "b:and")
+HALL, NEWS = "hall", "news"
+"""The open channel, and the account of the system channels."""
 _WHOLE_AXIS = Range(first=0, end=1 << 62)
 _EMPTY = (
-    "DELETE FROM messages; DELETE FROM device_marks; DELETE FROM conversations; DELETE FROM clean_requests;"
-    " DELETE FROM channels; DELETE FROM keys; DELETE FROM apps"
+    "DELETE FROM messages; DELETE FROM message_keys; DELETE FROM recalls; DELETE FROM device_marks; DELETE FROM devices;"
+    " DELETE FROM conversations; DELETE FROM clean_requests; DELETE FROM channels; DELETE FROM keys; DELETE FROM apps"
 )
+
+
+class GroupChange(Enum):
+    """What may happen to a group."""
+
+    CREATE = "create"
+    JOIN = "join"
+    LEAVE = "leave"
+    DISMISS = "dismiss"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +96,7 @@ class World:
         self.cleans = Cleans(database, channels, clock)
         self.reclaim = Reclaim(database, clock, batch=BATCH)
         self.queue = Queue(ground.redis, Breaker())
+        self._membership = Membership(database, channels, clock)
         self._messages = Messages(database, channels, clock)
         self._delivery = Delivery(database, self.apps, channels, clock)
         self.app_key = self.run(self._begin())
@@ -97,8 +115,8 @@ class World:
         return self.run(gather())
 
     def key(self, user: str, other: str) -> ChannelKey:
-        """Their direct channel."""
-        return channel_key(self.app_key, ChannelType.DIRECT, channel_id=other, user_id=user)
+        """What the user calls by this name: a group, the open channel, an account's, or his with another user."""
+        return channel_key(self.app_key, type_of(other), channel_id=other, user_id=user)
 
     def channel_id(self, user: str, other: str) -> int:
         """Its id, whether it exists or not."""
@@ -108,15 +126,56 @@ class World:
         """How Redis spells a pair."""
         return queue_member(Pair(self.app_key, pair.channel, pair.user)).encode()
 
-    async def send(
-        self, sender: str, to: list[str], content: str, *, persisted: bool, echoed: bool
-    ) -> list[str]:
-        """One message to each of them, in one commit."""
-        flags = (Flags.PERSISTED if persisted else Flags(0)) | (Flags.ECHOED if echoed else Flags(0))
-        keys = tuple(self.key(sender, other) for other in to)
-        return await self._messages.send(
-            Draft(channels=keys, sender=sender, type="text", content=content, flags=flags)
+    async def send(self, channels: Sequence[ChannelKey], message: Sent, client_key: str | None) -> list[str]:
+        """One message into each of them, in one commit; nothing where a group or an open channel is not there."""
+        flags = Flags.PERSISTED if message.persisted else Flags(0)
+        flags |= Flags.ECHOED if message.echoed else Flags(0)
+        draft = Draft(
+            channels=tuple(channels),
+            sender=message.sender,
+            type="text",
+            content=message.content,
+            flags=flags,
+            recipients=tuple(sorted(message.to)) if message.to is not None else None,
+            client_key=client_key,
         )
+        try:
+            return await self._messages.send(draft)
+        except NotFound:
+            return []
+
+    async def recall(self, channel: ChannelKey, id_: str, sender: str, *, admin: bool) -> bool:
+        """Take a message back; False where that is refused."""
+        try:
+            await self._messages.recall(channel, id_, sender=sender, admin=admin)
+        except InvalidInput:
+            return False
+        return True
+
+    async def group(self, change: GroupChange, name: str, users: Sequence[str]) -> bool:
+        """Create a group (the first user owns it), join, leave or dismiss it; False where that is refused."""
+        key = self.key(users[0], name)
+        try:
+            if change is GroupChange.CREATE:
+                await self._membership.create_group(key, name=name, owner=users[0], users=users[1:])
+            elif change is GroupChange.JOIN:
+                await self._membership.join(key, users)
+            elif change is GroupChange.LEAVE:
+                await self._membership.leave(key, users)
+            else:
+                await self._membership.dismiss(key)
+        except (NotFound, Conflict):
+            return False
+        return True
+
+    async def make_open(self, ttl_minutes: int | None, *, from_last_message: bool) -> None:
+        """The open channel appears, or begins anew."""
+        key = self.key(USERS[0], HALL)
+        await self._membership.create_open(key, ttl_minutes=ttl_minutes, from_last_message=from_last_message)
+
+    async def destroy(self) -> None:
+        """The open channel ends."""
+        await self._membership.destroy_open([self.key(USERS[0], HALL)])
 
     async def clean(
         self, user: str, other: str, *, whose: str, sent_at: int | None, flag: bool | None
@@ -154,10 +213,20 @@ class World:
         reader = Reader(app_key=self.app_key, user_id=user, device_id=device)
         return await self._delivery.sync(reader, limit=limit, cursor=cursor, reinstalled=reinstalled)
 
-    async def acknowledge(self, user: str, device: str, delivered: list[tuple[str, str]]) -> None:
-        """`delivered`: (other user, message id)."""
+    async def read_by_account(self, user: str) -> list[Message]:
+        """What the account reads of what it sent a user."""
+        return await self._messages.history(self.key(user, NEWS), NEWS, _WHOLE_AXIS, most=10_000)
+
+    async def acknowledge(self, user: str, device: str, delivered: list[tuple[str, str]]) -> bool:
+        """`delivered`: (the name the user has for the channel, message id); False where that is refused."""
         reader = Reader(app_key=self.app_key, user_id=user, device_id=device)
-        await self._delivery.acknowledge(reader, [(self.key(user, other), id_) for other, id_ in delivered])
+        try:
+            await self._delivery.acknowledge(
+                reader, [(self.key(user, other), id_) for other, id_ in delivered]
+            )
+        except InvalidInput:
+            return False
+        return True
 
     async def forge(self, member: bytes, score: float) -> None:
         """Somebody else writes into the set of waiting pairs."""
@@ -167,20 +236,41 @@ class World:
         """Redis is flushed."""
         await self.redis.flushdb()
 
-    async def disk(self) -> dict[int, tuple[int, list[int]]]:
-        """(reclaimed_to, positions of the messages that are there) of each channel of the app."""
+    async def disk(self) -> dict[int, tuple[int, dict[int, str]]]:
+        """(reclaimed_to, contents of the messages that are there by position) of each channel of the app."""
         rows = await self._ground.connection.fetch(
-            "SELECT id, reclaimed_to, ARRAY(SELECT position FROM messages WHERE channel_id = id ORDER BY position) AS there"
+            "SELECT id, reclaimed_to, ARRAY(SELECT position FROM messages WHERE channel_id = id ORDER BY position) AS there,"
+            " ARRAY(SELECT content FROM messages WHERE channel_id = id ORDER BY position) AS contents"
             " FROM channels WHERE app_key = $1",
             self.app_key,
         )
-        return {row["id"]: (row["reclaimed_to"], row["there"]) for row in rows}
+        return {
+            row["id"]: (row["reclaimed_to"], dict(zip(row["there"], row["contents"], strict=True)))
+            for row in rows
+        }
+
+    async def marks(self) -> dict[PairKey, Marks]:
+        """The cutoffs that cleans have raised so far, of each user in each channel and of everyone there."""
+        rows = await self._ground.connection.fetch(
+            "SELECT id AS channel_id, '' AS user_id, history_cutoff, sync_cutoff, settled_history_cutoff, settled_sync_cutoff"
+            " FROM channels WHERE app_key = $1 UNION ALL"
+            " SELECT channel_id, user_id, history_cutoff, sync_cutoff, settled_history_cutoff, settled_sync_cutoff"
+            " FROM conversations WHERE app_key = $1",
+            self.app_key,
+        )
+        return {PairKey(channel_id, user): Marks(*cutoffs) for channel_id, user, *cutoffs in rows}
 
     async def _begin(self) -> str:
         # an app of the example's own; what the last example left would only make the worker's rounds longer
         await self._ground.connection.execute(_EMPTY)
         await self.redis.flushdb()
         return (await self.apps.create("example")).app_key
+
+
+def type_of(name: str) -> ChannelType:
+    """What kind of channel is called by this name."""
+    kinds = {HALL: ChannelType.OPEN, NEWS: ChannelType.SYSTEM}
+    return kinds.get(name, ChannelType.GROUP if name in GROUPS else ChannelType.DIRECT)
 
 
 def given(page: SyncPage) -> list[Given]:
@@ -196,3 +286,8 @@ def notices(page: SyncPage) -> list[Notice]:
     return [
         Notice(at.channel_id, at.cutoff, everyone=at.everyone, restored=at.restored) for at in page.cleans
     ]
+
+
+def recalls(page: SyncPage) -> list[TakenBack]:
+    """The recalls of a page in the model's words."""
+    return [TakenBack(at.channel_id, at.stamp, read_message_id(at.message_id)[1]) for at in page.recalls]
