@@ -1,11 +1,10 @@
 """Short walks on the ground of the state machine: what it needs many examples to come by, told step by step.
 
 After each step everybody reads, and on disk is, what the model says. These faults were planted and each was seen red here:
-who left kept among the floor's participants, who joined left out of it; join_position ignored in missed or in history, or
-kept on rejoining; recipients ignored in missed or compensation; a recalled message given on any path, kept on disk with its
-content, or holding up the floor; dismissal not settled or not noticed; expiry ignored on reads or by sends; an open channel
-that nobody needs, or that is not empty when it is made again; an account that takes part; a key that is claimed twice, in one
-batch or later, or that never lapses; recalls told to others or again.
+who left kept among the floor's participants, who joined left out of it; join_position ignored in missed, or kept on rejoining;
+leaving or dismissing not noticed; recipients ignored in compensation; a recalled message given as missed or compensation, or
+kept on disk with its content; dismissal not settled; expiry ignored on reads; an open channel that is not empty when it is
+made again; an account that takes part; a key that is claimed twice, in one batch or later; recalls told again.
 """
 
 from __future__ import annotations
