@@ -1,4 +1,4 @@
--- Tidemark: the database as it is today (schema version 2).
+-- Tidemark: the database as it is today (schema version 3).
 --
 -- Every instant and every position is a bigint: microseconds since the epoch, one axis for both.
 -- A message is cleaned when its position is below a cutoff, so every rule is a comparison.
@@ -11,7 +11,7 @@ CREATE TABLE schema_version (
     CONSTRAINT schema_version_pkey PRIMARY KEY (version)
 );
 COMMENT ON TABLE schema_version IS 'One row: a process refuses to start on another version.';
-INSERT INTO schema_version (version) VALUES (2);
+INSERT INTO schema_version (version) VALUES (3);
 
 CREATE TABLE apps (
     app_key text COLLATE "C" NOT NULL,
@@ -43,6 +43,8 @@ CREATE TABLE apps (
     journal_days integer NOT NULL DEFAULT 365,
     token_days integer NOT NULL DEFAULT 365,
     idempotency_hours integer NOT NULL DEFAULT 24,
+    -- 0: no maximum age, unless a policy says one
+    retention_days integer NOT NULL DEFAULT 0,
     CONSTRAINT apps_pkey PRIMARY KEY (app_key),
     CONSTRAINT apps_name_size CHECK (length(name) BETWEEN 1 AND 64),
     CONSTRAINT apps_compensation_days_range CHECK (compensation_days BETWEEN 0 AND 7),
@@ -56,7 +58,8 @@ CREATE TABLE apps (
     CONSTRAINT apps_recall_days_range CHECK (recall_days BETWEEN 8 AND 3650),
     CONSTRAINT apps_journal_days_range CHECK (journal_days BETWEEN 31 AND 3650),
     CONSTRAINT apps_token_days_range CHECK (token_days BETWEEN 1 AND 3650),
-    CONSTRAINT apps_idempotency_hours_range CHECK (idempotency_hours BETWEEN 1 AND 720)
+    CONSTRAINT apps_idempotency_hours_range CHECK (idempotency_hours BETWEEN 1 AND 720),
+    CONSTRAINT apps_retention_days_range CHECK (retention_days BETWEEN 0 AND 36500)
 );
 COMMENT ON TABLE apps IS 'A tenant: its secret and its settings. Grants take the row FOR SHARE, what may lower a floor FOR UPDATE.';
 
@@ -132,7 +135,7 @@ CREATE INDEX channels_dismissed ON channels (dismissed_at) WHERE dismissed_at IS
 CREATE TABLE messages (
     channel_id bigint NOT NULL,
     position bigint NOT NULL,
-    -- bits: 1 stored for history, 2 echoed to the sender, 4 recalled, 8 silent (neither missed nor compensated),
+    -- bits: 1 stored for history, 2 echoed to the sender, 8 silent (neither missed nor compensated),
     -- 16 may carry metadata
     flags smallint NOT NULL,
     sender text COLLATE "C" NOT NULL,
@@ -142,6 +145,8 @@ CREATE TABLE messages (
     recipients text[] COLLATE "C",
     -- the JSON of the metadata that the sender gave
     metadata text COLLATE "C",
+    -- the stamp of its recall: rules can ask what was recalled as of another one
+    recall_stamp bigint,
     CONSTRAINT messages_pkey PRIMARY KEY (channel_id, position)
 ) PARTITION BY RANGE (position);
 COMMENT ON TABLE messages IS
@@ -168,6 +173,8 @@ CREATE TABLE conversations (
     pinned boolean NOT NULL DEFAULT false,
     muted boolean NOT NULL DEFAULT false,
     archived_at bigint,
+    -- rises with each message that the user hides by id, under the row's lock
+    last_hide bigint NOT NULL DEFAULT 0,
     CONSTRAINT conversations_pkey PRIMARY KEY (channel_id, user_id)
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE conversations IS 'One user''s view of one channel. Made by the first message or by joining, never by a clean.';
@@ -221,10 +228,55 @@ CREATE TABLE recalls (
     sender text COLLATE "C" NOT NULL,
     recipients text[] COLLATE "C",
     created_at bigint NOT NULL,
+    -- false: a hold covered the message when it was recalled, its content is still to be emptied
+    emptied boolean NOT NULL DEFAULT true,
     CONSTRAINT recalls_pkey PRIMARY KEY (channel_id, stamp)
 );
 COMMENT ON TABLE recalls IS 'From here devices learn what was recalled, for a period.';
 CREATE INDEX recalls_by_age ON recalls (created_at);
+
+CREATE TABLE hidden_messages (
+    channel_id bigint NOT NULL,
+    user_id text COLLATE "C" NOT NULL,
+    position bigint NOT NULL,
+    stamp bigint NOT NULL,
+    CONSTRAINT hidden_messages_pkey PRIMARY KEY (channel_id, user_id, position)
+);
+COMMENT ON TABLE hidden_messages IS 'Messages that one user deleted by id. A row goes when its message is reclaimed.';
+CREATE INDEX hidden_messages_by_position ON hidden_messages (channel_id, position);
+
+CREATE TABLE holds (
+    id uuid NOT NULL,
+    app_key text COLLATE "C" NOT NULL,
+    kind text NOT NULL,
+    -- of a channel: its type and key
+    channel_type smallint,
+    channel_key text[] COLLATE "C",
+    user_id text COLLATE "C",
+    reason text NOT NULL,
+    created_at bigint NOT NULL,
+    CONSTRAINT holds_pkey PRIMARY KEY (id),
+    CONSTRAINT holds_kind_known CHECK (kind IN ('app', 'channel', 'user')),
+    CONSTRAINT holds_channel_named CHECK ((kind = 'channel') = (channel_key IS NOT NULL)),
+    CONSTRAINT holds_user_named CHECK ((kind = 'user') = (user_id IS NOT NULL)),
+    CONSTRAINT holds_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
+);
+COMMENT ON TABLE holds IS 'Legal holds: nothing that one covers is deleted or emptied. A row goes when it is released.';
+CREATE INDEX holds_by_app ON holds (app_key);
+
+CREATE TABLE policies (
+    app_key text COLLATE "C" NOT NULL,
+    channel_type smallint NOT NULL,
+    -- empty: all channels of the type
+    channel_id text COLLATE "C" NOT NULL,
+    max_age_days integer NOT NULL,
+    CONSTRAINT policies_pkey PRIMARY KEY (app_key, channel_type, channel_id),
+    CONSTRAINT policies_type_known CHECK (channel_type IN (1, 3, 4, 6)),
+    CONSTRAINT policies_one_channel CHECK (channel_id = '' OR channel_type IN (3, 4)),
+    CONSTRAINT policies_max_age_range CHECK (max_age_days BETWEEN 1 AND 36500),
+    CONSTRAINT policies_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
+);
+COMMENT ON TABLE policies IS 'Scheduled maximum ages; the most specific wins, then apps.retention_days.';
 
 CREATE TABLE clean_requests (
     channel_id bigint NOT NULL,
@@ -249,8 +301,22 @@ CREATE TABLE clean_requests (
     undo_until bigint NOT NULL,
     applied_at bigint,
     settled_at bigint,
+    cancelled_at bigint,
+    cancelled_by text,
+    cancel_reason text,
+    -- what apply saw under the lock; the numbers are counted against it afterwards, step by step
+    missed_from bigint,
+    window_from bigint,
+    recall_stamp bigint,
+    held boolean,
+    counted_to bigint,
+    counted_at bigint,
+    hidden bigint NOT NULL DEFAULT 0,
+    kept_missed bigint NOT NULL DEFAULT 0,
+    kept_compensation bigint NOT NULL DEFAULT 0,
+    job_id uuid,
     CONSTRAINT clean_requests_pkey PRIMARY KEY (channel_id, id),
-    CONSTRAINT clean_requests_state_known CHECK (state IN ('accepted', 'applied', 'settled')),
+    CONSTRAINT clean_requests_state_known CHECK (state IN ('accepted', 'applied', 'settled', 'cancelled')),
     CONSTRAINT clean_requests_flag_from_known CHECK (delete_compensated_from IN ('request', 'app')),
     CONSTRAINT clean_requests_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
 );
@@ -259,4 +325,51 @@ COMMENT ON TABLE clean_requests IS 'The journal: Redis says only which pairs hav
 CREATE INDEX clean_requests_unapplied ON clean_requests (channel_id, user_id) WHERE state = 'accepted';
 CREATE INDEX clean_requests_by_pair ON clean_requests (channel_id, user_id, cutoff);
 CREATE INDEX clean_requests_unsettled ON clean_requests (undo_until) WHERE state = 'applied';
-CREATE INDEX clean_requests_settled ON clean_requests (settled_at) WHERE state = 'settled';
+CREATE INDEX clean_requests_ended ON clean_requests (coalesce(settled_at, cancelled_at))
+    WHERE state IN ('settled', 'cancelled');
+CREATE INDEX clean_requests_uncounted ON clean_requests (applied_at) WHERE state = 'applied' AND counted_at IS NULL;
+CREATE INDEX clean_requests_by_time ON clean_requests (app_key, accepted_at, id);
+CREATE INDEX clean_requests_by_job ON clean_requests (job_id) WHERE job_id IS NOT NULL;
+
+CREATE TABLE clean_marks (
+    channel_id bigint NOT NULL,
+    request_id uuid NOT NULL,
+    user_id text COLLATE "C" NOT NULL,
+    history_from bigint NOT NULL,
+    sync_from bigint NOT NULL,
+    join_position bigint NOT NULL,
+    delivered_position bigint NOT NULL,
+    last_hide bigint NOT NULL,
+    CONSTRAINT clean_marks_pkey PRIMARY KEY (channel_id, request_id, user_id)
+);
+COMMENT ON TABLE clean_marks IS 'The marks of those whom a request concerns, as apply saw them. Rows go when the request is counted for good.';
+
+CREATE TABLE jobs (
+    id uuid NOT NULL,
+    app_key text COLLATE "C" NOT NULL,
+    kind text NOT NULL,
+    state text NOT NULL DEFAULT 'running',
+    -- of clean-user: whose channels; of recall-by-sender: whose messages, and where
+    user_ids text[] COLLATE "C" NOT NULL,
+    channel_id bigint,
+    before bigint NOT NULL,
+    delete_compensated boolean,
+    undo_seconds integer,
+    reason text,
+    source text NOT NULL,
+    done bigint NOT NULL DEFAULT 0,
+    total bigint,
+    -- go on after it: a channel's id, or a position
+    after bigint NOT NULL DEFAULT -1,
+    created_at bigint NOT NULL,
+    -- a worker that dies lets it go: until then another one leaves it alone
+    leased_until bigint NOT NULL DEFAULT 0,
+    finished_at bigint,
+    CONSTRAINT jobs_pkey PRIMARY KEY (id),
+    CONSTRAINT jobs_kind_known CHECK (kind IN ('clean-user', 'recall-by-sender')),
+    CONSTRAINT jobs_state_known CHECK (state IN ('running', 'done', 'cancelled')),
+    CONSTRAINT jobs_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
+);
+COMMENT ON TABLE jobs IS 'Work over many channels or messages, resumable. A finished one goes after journal_days.';
+CREATE INDEX jobs_running ON jobs (created_at) WHERE state = 'running';
+CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;

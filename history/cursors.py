@@ -17,8 +17,10 @@ import msgspec
 _T = TypeVar("_T")
 _MESSAGE = struct.Struct(">BQQ")
 _REQUEST = struct.Struct(">BQ16s")
+_JOB = struct.Struct(">B16s")
 _MESSAGE_VERSION = 1
 _REQUEST_VERSION = 2
+_JOB_VERSION = 3
 MOST_CURSOR_BYTES = 65_536
 """A cursor unpacks to less than this, whatever it was packed from."""
 
@@ -46,6 +48,33 @@ def read_message_id(text: str) -> tuple[int, int]:
 def request_id(channel_id: int, unique: bytes) -> str:
     """The public id of a clean request."""
     return _text(_REQUEST.pack(_REQUEST_VERSION, channel_id, unique))
+
+
+def read_request_id(text: str) -> tuple[int, bytes]:
+    """(channel id, unique part); NotOurs for anything else."""
+    try:
+        version, channel_id, unique = _REQUEST.unpack(_bytes(text))
+    except struct.error as exc:
+        raise NotOurs(text) from exc
+    if version != _REQUEST_VERSION or channel_id >= 1 << 63:
+        raise NotOurs(text)
+    return channel_id, unique
+
+
+def job_id(unique: bytes) -> str:
+    """The public id of a job: it stands where a clean request's would."""
+    return _text(_JOB.pack(_JOB_VERSION, unique))
+
+
+def read_job_id(text: str) -> bytes:
+    """The unique part; NotOurs for anything else."""
+    try:
+        version, unique = _JOB.unpack(_bytes(text))
+    except struct.error as exc:
+        raise NotOurs(text) from exc
+    if version != _JOB_VERSION:
+        raise NotOurs(text)
+    return bytes(unique)
 
 
 def pack(value: object) -> str:

@@ -10,6 +10,8 @@ TidemarkError
 ├── Forbidden               the caller is known and may not do this
 ├── NotFound                the named thing does not exist
 ├── Conflict                it stands in the way of something that is there
+│   ├── PlanChanged         a clean would not do what its preview said
+│   └── NotConfirmed        it takes messages from view, and its preview was not sent back
 ├── NotEnabled              the app's settings have this service off
 ├── RateLimited             too many requests; says when to come back
 ├── Unavailable             nothing was decided; the same call may be made again
@@ -68,6 +70,20 @@ class Forbidden(TidemarkError):
 
 class Conflict(TidemarkError):
     """It stands in the way of something that is there."""
+
+
+class PlanChanged(Conflict):
+    """A clean would not do what its preview said."""
+
+
+class NotConfirmed(Conflict):
+    """It takes `messages` messages in `channels` channels from view; send `confirm` back to have it done."""
+
+    def __init__(self, sentence: str, *, messages: int, channels: int, confirm: str) -> None:
+        super().__init__(sentence)
+        self.messages = messages
+        self.channels = channels
+        self.confirm = confirm
 
 
 class NotEnabled(TidemarkError):

@@ -37,6 +37,7 @@ class Call(Generic[B]):
     """The one app that the admin key opens; None where it opens all."""
     body: B
     path: Mapping[str, str]
+    query: Mapping[str, str]
 
     @property
     def signed_by(self) -> App:

@@ -54,6 +54,8 @@ ANSWERS: dict[type[errors.TidemarkError], Answer] = {
     errors.Forbidden: Answer(403, 403),
     errors.NotFound: Answer(404, 404),
     errors.Conflict: Answer(409, 409),
+    errors.PlanChanged: Answer(409, 4091),
+    errors.NotConfirmed: Answer(409, 4092),
     errors.NotEnabled: Answer(430, 1009),
     NoSuchPath: Answer(404, 404),
     WrongMethod: Answer(405, 1007),

@@ -9,12 +9,12 @@ import structlog
 from aiohttp import web
 from msgspec import Struct
 
-from history.errors import Forbidden, RateLimited, TidemarkError, Unavailable
+from history.errors import Forbidden, NotConfirmed, RateLimited, TidemarkError, Unavailable
 from server import parse
 from server.auth import admin_of, signed_app, user_token
 from server.calls import SERVICES, Call, Caller, Reply, Route
 from server.errors import INTERNAL, BodyTooLarge, NoSuchPath, NotJson, WrongMethod, answer
-from server.wire.common import Fault
+from server.wire.common import Fault, Unconfirmed
 
 log = structlog.get_logger()
 
@@ -58,7 +58,7 @@ def endpoint(route: Route) -> Endpoint:
         body = await _body(request, route.body) if route.body is not None else None
         if user is not None and getattr(body, "userId", None) != user.user_id:
             raise Forbidden("This access token is of another user than userId.")
-        call = Call(services=services, app=app, admin_of=admin, body=body, path=path)
+        call = Call(services=services, app=app, admin_of=admin, body=body, path=path, query=request.query)
         return _render(await route.handler(call), enveloped=route.enveloped)
 
     return handle
@@ -119,7 +119,10 @@ async def answer_errors(request: web.Request, handler: Endpoint) -> web.StreamRe
 
 def _fault(error: TidemarkError) -> web.Response:
     row = answer(error)
-    response = _json(Fault(row.code, str(error)), row.status)
+    body: Struct = Fault(row.code, str(error))
+    if isinstance(error, NotConfirmed):
+        body = Unconfirmed(row.code, str(error), error.messages, error.channels, error.confirm)
+    response = _json(body, row.status)
     if isinstance(error, RateLimited):
         response.headers["Retry-After"] = str(error.retry_after)
     elif isinstance(error, Unavailable):

@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from history.channels.model import ChannelType
+from history.channels.model import MOST_ID_CHARACTERS, ChannelType
 from history.errors import InvalidInput, TooLong
 from server.errors import EmptyBody, NotJson
 
@@ -21,6 +21,14 @@ def channel_type(number: int, field: str) -> ChannelType:
         return ChannelType(number)
     except ValueError as exc:
         raise InvalidInput(field, f"{field} must be 1 (direct), 3 (group), 4 (open) or 6 (system).") from exc
+
+
+def check_text(text: str, field: str) -> None:
+    """An id that stands in a path: of a size, and without what cannot be stored."""
+    if len(text) > MOST_ID_CHARACTERS:
+        raise TooLong(field, f"{field} is too long: at most {MOST_ID_CHARACTERS} characters.")
+    if "\x00" in text or not text.isprintable():
+        raise InvalidInput(field, f"{field} holds a character that cannot be stored; take it out.")
 
 
 def decode(body: bytes, type_: type[_Body]) -> _Body:

@@ -7,6 +7,7 @@ from server.calls import Caller, Handler, Route
 from server.handlers import admin, channels, cleans, health, messages, users
 from server.wire import admin as admin_wire
 from server.wire import channels as channel_wire
+from server.wire import cleans as clean_wire
 from server.wire import common
 from server.wire import messages as message_wire
 from server.wire import users as user_wire
@@ -46,7 +47,7 @@ def _open(path: str, handler: Handler, result: type, summary: str) -> Route:
 
 _HISTORY = "List what a user may read, newest first"
 _CLEAN = "Clean history before a moment: for one user, in open channels for everyone"
-_M, _C, _U, _A = message_wire, channel_wire, user_wire, admin_wire
+_M, _C, _U, _A, _K = message_wire, channel_wire, user_wire, admin_wire, clean_wire
 
 # fmt: off
 ROUTES = (
@@ -61,8 +62,18 @@ ROUTES = (
     ),
     _v4("message/delete", messages.recall, _M.Recall, None, "Take a message back from everyone"),
     # the documentation says clean, the vendor's SDKs say delete
-    _v4("channel/message/history/clean", cleans.clean_history, _M.Clean, None, _CLEAN),
-    _v4("channel/message/history/delete", cleans.clean_history, _M.Clean, None, _CLEAN),
+    _v4("channel/message/history/clean", cleans.clean_history, _K.Clean, None, _CLEAN),
+    _v4("channel/message/history/delete", cleans.clean_history, _K.Clean, None, _CLEAN),
+    _v4("channel/message/history/clean/batch", cleans.clean_batch, _K.Batch, _K.BatchDone, "Up to 1,000 cleans"),
+    _v4("channel/message/history/clean/preview", cleans.preview_clean, _K.Clean, _K.PlanView, "What it would do"),
+    _v4("channel/message/history/clean/status", cleans.clean_status, _K.Request, _K.ReceiptView, "What it did"),
+    _v4("channel/message/history/clean/list", cleans.list_cleans, _K.ReceiptList, _K.ReceiptPage, "What cleans did"),
+    _v4("channel/message/history/clean/cancel", cleans.cancel_clean, _K.Cancel, None, "Undo a clean"),
+    _v4("channel/message/history/clean/user", cleans.clean_user, _K.CleanUser, _K.JobStarted, "Clean all of a user"),
+    _v4("channel/message/recall-by-sender", cleans.recall_by_sender, _K.RecallBySender, _K.JobStarted,
+        "Recall all of some senders"),
+    _v4("channel/message/history/hide", cleans.hide_messages, _K.Hide, _K.Hidden, "Delete by id for one user"),
+    _v4("message/explain", cleans.explain_message, _K.Explain, _K.Explanation, "Why a message is where it is"),
 
     _v4("group-channel/create", channels.create_group, _C.GroupCreate, None, "Make a group"),
     _v4("group-channel/join", channels.join_group, _C.GroupUsers, _C.GroupView, "Let users into a group"),
@@ -92,6 +103,18 @@ ROUTES = (
     _admin("POST", "/{appKey}/keys", admin.create_key, _A.NewKey, _A.KeyMade, "Make a key; it is shown once"),
     _admin("GET", "/{appKey}/keys", admin.list_keys, None, _A.KeyList, "The keys of an app"),
     _admin("DELETE", "/{appKey}/keys/{keyId}", admin.revoke_key, None, _A.Nothing, "Revoke a key"),
+    _admin("POST", "/{appKey}/holds", admin.place_hold, _A.NewHold, _A.HoldView, "Place a legal hold"),
+    _admin("GET", "/{appKey}/holds", admin.list_holds, None, _A.HoldList, "The holds of an app"),
+    _admin("DELETE", "/{appKey}/holds/{holdId}", admin.release_hold, None, _A.Nothing, "Release a hold"),
+    *(
+        route
+        for path in ("/{appKey}/policies/{channelType}", "/{appKey}/policies/{channelType}/{channelId}")
+        for route in (
+            _admin("PUT", path, admin.put_policy, _A.PolicyPut, _A.PolicyView, "Set a maximum age"),
+            _admin("GET", path, admin.get_policy, None, _A.PolicyView, "The maximum age that counts"),
+            _admin("DELETE", path, admin.delete_policy, None, _A.PolicyView, "Remove a maximum age"),
+        )
+    ),
 
     _open("/healthz", health.health, common.Health, "Is the process alive"),
     _open("/readyz", health.readiness, common.Readiness, "Which part is missing"),

@@ -17,6 +17,9 @@ from history.config import Settings
 from history.database import Database, open_database
 from history.delivery.service import Delivery
 from history.messages.service import Messages
+from history.policies.service import Policies
+from history.receipts.service import Receipts
+from history.retention.jobs import Jobs
 from history.retention.service import Cleans
 from server.limits import Limits
 from server.queue import Breaker, Queue, open_redis
@@ -31,6 +34,9 @@ class Services:
     messages: Messages
     delivery: Delivery
     cleans: Cleans
+    receipts: Receipts
+    jobs: Jobs
+    policies: Policies
     queue: Queue
     limits: Limits
     clock: Clock
@@ -53,12 +59,16 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
         apps = Apps(database, clock, master_key=settings.master_key)
         channels = Channels(database)
         breaker = Breaker()
+        cleans = Cleans(database, channels, clock)
         yield Services(
             apps=apps,
             membership=Membership(database, channels, clock),
             messages=Messages(database, channels, clock),
             delivery=Delivery(database, apps, channels, clock),
-            cleans=Cleans(database, channels, clock),
+            cleans=cleans,
+            jobs=Jobs(database, channels, cleans, clock),
+            receipts=Receipts(database, apps, channels, clock),
+            policies=Policies(database, clock),
             queue=Queue(redis, breaker),
             limits=Limits(redis, breaker),
             clock=clock,

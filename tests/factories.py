@@ -20,6 +20,10 @@ from history.delivery.model import Reader, SyncPage
 from history.delivery.service import Delivery
 from history.messages.model import Draft, Flags, Range
 from history.messages.service import Messages
+from history.policies.service import Policies
+from history.receipts.model import Numbers, Receipt, Verdict
+from history.receipts.service import Receipts, read_request_id
+from history.retention.jobs import Jobs
 from history.retention.model import EVERYONE, Accepted, ApplyReport, CleanDraft, Pair, cutoff_before
 from history.retention.reclaim import Reclaim
 from history.retention.service import Cleans
@@ -30,6 +34,34 @@ NOON = 1_773_144_000 * SECOND
 """2026-03-10, 12:00 UTC."""
 MASTER_KEY = b"m" * 32
 ALWAYS = Range(first=0, end=(1 << 63) - 1)
+
+
+def clean_draft(
+    key: ChannelKey,
+    user: str = EVERYONE,
+    *,
+    sent_at: int | None = None,
+    flag: bool | None = None,
+    undo: int | None = None,
+) -> CleanDraft:
+    """A clean on its way into the journal."""
+    return CleanDraft(
+        channel=key,
+        user_id=user,
+        operator=None,
+        before=cutoff_before(sent_at),
+        delete_compensated=flag,
+        undo_seconds=undo,
+        reason=None,
+        source="test",
+    )
+
+
+def of_numbers(numbers: Numbers | None) -> tuple[int, int, int, int] | None:
+    """hidden, keptMissed, keptCompensation, keptHeld."""
+    if numbers is None:
+        return None
+    return numbers.hidden, numbers.kept_missed, numbers.kept_compensation, numbers.kept_held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +78,9 @@ class World:
     messages: Messages
     delivery: Delivery
     cleans: Cleans
+    receipts: Receipts
+    policies: Policies
+    jobs: Jobs
     reclaim: Reclaim
     sweep: Sweep
 
@@ -195,10 +230,11 @@ class World:
         sent_at: int | None = None,
         flag: bool | None = None,
         everyone: bool = False,
+        undo: int | None = None,
     ) -> Accepted:
         """Accept a clean of one user's history of a direct channel, or of everyone's."""
         who = EVERYONE if everyone else user
-        return await self.clean_in(self.channel(user, other), who, sent_at=sent_at, flag=flag)
+        return await self.clean_in(self.channel(user, other), who, sent_at=sent_at, flag=flag, undo=undo)
 
     async def clean_in(
         self,
@@ -207,19 +243,54 @@ class World:
         *,
         sent_at: int | None = None,
         flag: bool | None = None,
+        undo: int | None = None,
     ) -> Accepted:
         """Accept a clean of one user's history of any channel, or of everyone's."""
-        return await self.cleans.accept(
-            CleanDraft(
-                channel=key,
-                user_id=user,
-                operator=None,
-                before=cutoff_before(sent_at),
-                delete_compensated=flag,
-                reason=None,
-                source="test",
-            )
-        )
+        accepted = await self.cleans.accept(clean_draft(key, user, sent_at=sent_at, flag=flag, undo=undo))
+        self.catch_up()
+        return accepted
+
+    def catch_up(self) -> None:
+        """No two cleans are accepted in one microsecond: where several were, as much time has passed."""
+        self.clock.set(max(self.clock.now(), self.cleans._last_accepted))
+
+    async def receipt(self, accepted: Accepted) -> Receipt:
+        """What a clean did, as far as it is counted."""
+        return await self.receipts.get(self.app_key, accepted.request_id)
+
+    async def numbers(self, accepted: Accepted) -> tuple[int, int, int, int] | None:
+        """hidden, keptMissed, keptCompensation, keptHeld; None until they are counted."""
+        return of_numbers((await self.receipt(accepted)).numbers)
+
+    async def counted(self, *accepted: Accepted) -> list[tuple[int, int, int, int] | None]:
+        """Apply all that waits, count it, and tell the numbers of these requests."""
+        await self.apply()
+        await self.count()
+        return [await self.numbers(one) for one in accepted]
+
+    async def count(self) -> None:
+        """Count all that was applied."""
+        while await self.receipts.count():
+            pass
+
+    async def cancel(
+        self, accepted: Accepted, *, by: str | None = "ops", reason: str | None = "sorry"
+    ) -> None:
+        """Undo a clean."""
+        channel_id, id_ = read_request_id(accepted.request_id)
+        await self.cleans.cancel(self.app_key, channel_id, id_, by=by, reason=reason)
+
+    async def hide(self, key: ChannelKey, user: str, *positions: int) -> list[bool]:
+        """Delete messages by id for one user; which of them there were."""
+        id_ = await self.id_of(key)
+        return await self.messages.hide(key, user, [message_id(id_, position) for position in positions])
+
+    async def explain(
+        self, key: ChannelKey, position: int, user: str, *, device: str | None = None
+    ) -> dict[str, Verdict]:
+        """What each rule says of a message for a user."""
+        text = message_id(await self.id_of(key), position)
+        return await self.receipts.explain(key, text, user_id=user, device_id=device)
 
     async def apply(self, *accepted: Accepted) -> ApplyReport:
         """Apply as the queue would announce it; without arguments, all that the journal has."""
@@ -228,12 +299,19 @@ class World:
             scores = dict.fromkeys(await self.cleans.forgotten(accepted_before=self.clock.now()))
         return await self.cleans.apply(scores, now=self.clock.now())
 
+    async def settle(self, *, now: int | None = None) -> int:
+        """Count what was applied, then settle what is due; how many requests settled."""
+        await self.count()
+        settled = 0
+        while count := await self.cleans.settle(now=self.clock.now() if now is None else now):
+            settled += count
+        return settled
+
     async def work(self) -> int:
         """Everything that a worker does, to the end; how many messages were deleted."""
         now, deleted = self.clock.now(), 0
         await self.apply()
-        while await self.cleans.settle(now=now):
-            pass
+        await self.settle(now=now)
         while await self.reclaim.mark_moved(now=now):
             pass
         while reports := await self.reclaim.visit_due(now=now):
@@ -278,6 +356,7 @@ class World:
 
 def _wired(url: str, database: Database, clock: FixedClock, *, app_key: str, batch: int) -> World:
     apps, channels = Apps(database, clock, master_key=MASTER_KEY), Channels(database)
+    cleans = Cleans(database, channels, clock)
     return World(
         url=url,
         app_key=app_key,
@@ -288,7 +367,10 @@ def _wired(url: str, database: Database, clock: FixedClock, *, app_key: str, bat
         membership=Membership(database, channels, clock),
         messages=Messages(database, channels, clock),
         delivery=Delivery(database, apps, channels, clock),
-        cleans=Cleans(database, channels, clock),
+        cleans=cleans,
+        receipts=Receipts(database, apps, channels, clock),
+        policies=Policies(database, clock),
+        jobs=Jobs(database, channels, cleans, clock),
         reclaim=Reclaim(database, clock, batch=batch),
         sweep=Sweep(database),
     )

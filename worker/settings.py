@@ -19,17 +19,20 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from history import migrate
+from history.apps.service import Apps
 from history.channels.service import Channels
 from history.clock import Clock
 from history.config import Settings
 from history.database import open_database
 from history.logs import configure_logs
 from history.messages.service import Messages
+from history.receipts.service import Receipts
+from history.retention.jobs import Jobs
 from history.retention.model import WAITING_PAIRS
 from history.retention.reclaim import Reclaim
 from history.retention.service import Cleans
 from history.retention.sweep import Sweep, SweepReport
-from worker.jobs import apply, settle, sweep
+from worker.jobs import apply, count, job_steps, settle, sweep
 
 log = structlog.get_logger()
 
@@ -47,11 +50,14 @@ class Services:
     """What jobs call."""
 
     cleans: Cleans
+    receipts: Receipts
+    jobs: Jobs
     reclaim: Reclaim
     sweep: Sweep
     messages: Messages
     clock: Clock
     settling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    working: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @asynccontextmanager
@@ -63,8 +69,12 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
         if clock is None:
             clock = await stack.enter_async_context(database.clock())
         channels = Channels(database)
+        apps = Apps(database, clock, master_key=settings.master_key)
+        cleans = Cleans(database, channels, clock)
         yield Services(
-            cleans=Cleans(database, channels, clock),
+            cleans=cleans,
+            jobs=Jobs(database, channels, cleans, clock),
+            receipts=Receipts(database, apps, channels, clock),
             reclaim=Reclaim(database, clock),
             sweep=Sweep(database),
             messages=Messages(database, channels, clock),
@@ -101,13 +111,27 @@ async def settle_cleans(ctx: dict[str, Any]) -> None:
     if services.settling.locked():
         return
     async with services.settling:
-        if count := await settle.settle_due(services.cleans, services.clock):
-            log.info("Cleans were settled.", count=count)
+        # a clean settles when it is counted: what its receipt tells of is still there
+        await count.count_applied(services.receipts, services.clock)
+        if settled := await settle.settle_due(services.cleans, services.clock):
+            log.info("Cleans were settled.", count=settled)
         reports = await settle.reclaim_due(services.reclaim, services.clock)
         if deleted := sum(report.deleted for report in reports):
             log.info(
                 "Messages that nobody may still be given were deleted.", count=deleted, channels=len(reports)
             )
+
+
+async def work_on_jobs(ctx: dict[str, Any]) -> None:
+    """Steps of cleans of whole users and of recalls by sender; not twice at once in one process."""
+    services: Services = ctx["services"]
+    if services.working.locked():
+        return
+    async with services.working:
+        steps = await job_steps.work_on_jobs(services.jobs, services.clock)
+        if steps:
+            await apply.apply_forgotten(services.cleans, services.clock, after=0)
+            log.info("Jobs went on.", steps=steps)
 
 
 async def sweep_side_tables(ctx: dict[str, Any]) -> None:
@@ -127,7 +151,7 @@ async def make_months(ctx: dict[str, Any]) -> None:
     await services.messages.make_months(now=services.clock.now())
 
 
-JOBS = (apply_cleans, apply_forgotten, settle_cleans, sweep_side_tables, make_months)
+JOBS = (apply_cleans, apply_forgotten, settle_cleans, work_on_jobs, sweep_side_tables, make_months)
 
 
 def build_worker(settings: Settings, services: Services, *, burst: bool = False) -> Worker:
@@ -156,6 +180,7 @@ def _crons() -> list[CronJob]:
     return [
         cron(apply_forgotten, second=_EVERY_FIVE_SECONDS, keep_result=0),
         cron(settle_cleans, second=_EVERY_SECOND, keep_result=0),
+        cron(work_on_jobs, second=_EVERY_SECOND, keep_result=0),
         cron(sweep_side_tables, minute=_EVERY_TEN_MINUTES, second=30, keep_result=0),
         cron(make_months, second=0, run_at_startup=True, keep_result=0),
     ]

@@ -40,6 +40,7 @@ class AppSettings:
     journal_days: int = 365
     token_days: int = 365
     idempotency_hours: int = 24
+    retention_days: int = 0
 
 
 MOVES_FLOORS = frozenset({"multi_device_sync", "compensation_days", "compensation_time_zone", "missed_days"})

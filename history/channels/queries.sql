@@ -3,10 +3,14 @@
 SELECT id, app_key, type, key FROM channels WHERE id = ANY ($1::bigint[])
 
 -- name: insert_channels
--- Sorted by id: every writer takes its locks in the same order. $1 ids, $2 app keys, $3 types, $4 keys as JSON arrays, $5 now
-INSERT INTO channels (id, app_key, type, key, created_at)
-SELECT u.id, u.app_key, u.type, ARRAY(SELECT json_array_elements_text(u.key)), $5
-FROM unnest($1::bigint[], $2::text[], $3::smallint[], $4::json[]) AS u (id, app_key, type, key)
+-- Sorted by id: every writer takes its locks in the same order. Under a policy time alone raises the floor, so it is looked
+-- at when its first message is too old. $1 ids, $2 app keys, $3 types, $4 keys as JSON arrays, $5 now
+INSERT INTO channels (id, app_key, type, key, created_at, next_reclaim_at)
+SELECT ch.id, ch.app_key, ch.type, ch.key, $5, $5::bigint + {{channels.max_age}} + 1
+FROM (
+    SELECT u.id, u.app_key, u.type, ARRAY(SELECT json_array_elements_text(u.key)) AS key
+    FROM unnest($1::bigint[], $2::text[], $3::smallint[], $4::json[]) AS u (id, app_key, type, key)
+) ch
 ON CONFLICT ON CONSTRAINT channels_pkey DO NOTHING
 
 -- name: insert_conversations
@@ -31,10 +35,11 @@ ch.dismissed_at IS NOT NULL OR {{channels.expired}}
 -- name: insert_channel
 -- A group or an open channel that is made by a call of its own; nothing where the id is taken.
 -- $1 id, $2 app key, $3 type, $4 key, $5 now, $6 name, $7 owner, $8 members, $9 ttl or null, $10 ttl from last message,
--- $11 when to look at it
+-- $11 when to look at it, at the latest
 INSERT INTO channels (id, app_key, type, key, created_at, name, owner, member_count, ttl, ttl_from_last_message,
     next_reclaim_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+SELECT ch.id, ch.app_key, ch.type, ch.key, $5, $6, $7, $8, $9, $10, least($11, $5::bigint + {{channels.max_age}} + 1)
+FROM (SELECT $1::bigint AS id, $2::text AS app_key, $3::smallint AS type, $4::text[] AS key) ch
 ON CONFLICT ON CONSTRAINT channels_pkey DO NOTHING
 
 -- name: reopen_channel
@@ -116,3 +121,27 @@ FROM conversations c JOIN channels ch ON ch.id = c.channel_id
 WHERE c.app_key = $1 AND c.user_id = $2 AND c.left_position IS NULL AND ch.type = 3 AND ch.dismissed_at IS NULL
     AND (c.joined_at * $6::bigint, ch.id) > ($3 * $6::bigint, $4)
 ORDER BY c.joined_at * $6::bigint, ch.id LIMIT $5
+
+-- rule: max_age
+-- How old a message of the channel ch may be, in microseconds, by the most specific policy; null where there is none.
+coalesce(
+    (SELECT p.max_age_days FROM policies p
+    WHERE p.app_key = ch.app_key AND p.channel_type = ch.type AND p.channel_id IN ('', ch.key[1])
+    ORDER BY p.channel_id DESC LIMIT 1),
+    (SELECT nullif(a.retention_days, 0) FROM apps a WHERE a.app_key = ch.app_key)
+) * 86400000000
+
+-- rule: policy_from
+-- Messages of the channel ch below it are too old at the instant t.now; null where there is no policy.
+t.now - {{channels.max_age}}
+
+-- rule: held
+-- A hold covers the channel ch: one on the app, on the channel, or on a user who has or had a conversation there or sent
+-- there.
+EXISTS (
+    SELECT 1 FROM holds h WHERE h.app_key = ch.app_key AND (
+        h.kind = 'app' OR (h.channel_type = ch.type AND h.channel_key = ch.key)
+        OR EXISTS (SELECT 1 FROM conversations c WHERE c.channel_id = ch.id AND c.user_id = h.user_id)
+        OR EXISTS (SELECT 1 FROM messages m WHERE m.channel_id = ch.id AND m.sender = h.user_id)
+    )
+)

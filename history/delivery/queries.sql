@@ -1,16 +1,15 @@
 -- rule: missed
--- The row m is missed for the user of conversation v: he has not received it, it has not expired, another sent it to him,
--- and it was neither recalled nor imported silently. No cutoff is looked at.
+-- The row m is missed for the user of v: he has not received it, it has not expired, another sent it to him, and it was
+-- neither recalled nor imported silently. No cutoff is looked at.
 m.position > v.delivered_position AND m.position >= v.missed_from AND m.position >= v.join_position
-    AND m.flags & 12 = 0 AND m.sender <> v.user_id AND (m.recipients IS NULL OR v.user_id = ANY (m.recipients))
+    AND m.flags & 8 = 0 AND m.sender <> v.user_id AND {{messages.addressed}} AND NOT {{messages.recalled}}
 
 -- rule: compensated
--- The row m is compensation for the user of conversation v: in the window, above his sync cutoffs and his joining, neither
--- recalled nor silent, and either sent to him by another and not missed, or his own and echoed. A device's mark comes on
--- top where a device asks.
-m.position >= v.window_from AND m.position >= v.sync_from AND m.flags & 12 = 0 AND CASE WHEN m.sender = v.user_id
-    THEN m.flags & 2 = 2
-    ELSE (m.recipients IS NULL OR v.user_id = ANY (m.recipients)) AND NOT {{delivery.missed}} END
+-- The row m is compensation for the user of v: in the window, above his sync cutoffs and his joining, neither recalled nor
+-- hidden by id nor silent, and either sent to him by another and not missed, or his own and echoed. A device's mark comes
+-- on top where a device asks.
+m.position >= v.window_from AND m.position >= v.sync_from AND m.flags & 8 = 0 AND {{messages.addressed}}
+    AND NOT {{delivery.missed}} AND NOT {{messages.recalled}} AND NOT {{messages.hidden}}
 
 -- name: sync_page
 -- The rules Missed and Compensation for one device, channel by channel, ascending by position: marks, journal and messages
@@ -24,7 +23,7 @@ WITH v AS MATERIALIZED (
         coalesce(d.position, 0) AS device_position,
         CASE WHEN c.channel_id = $6 THEN $7::bigint ELSE 0 END AS resume_after,
         greatest(c.join_position, c.sync_cutoff, ch.sync_cutoff, j.sync_cutoff) AS sync_from,
-        $4::bigint AS missed_from, $5::bigint AS window_from
+        $4::bigint AS missed_from, $5::bigint AS window_from, c.last_hide, 9223372036854775807 AS recall_stamp
     FROM conversations c
     JOIN channels ch ON ch.id = c.channel_id
     LEFT JOIN device_marks d ON d.channel_id = c.channel_id AND d.user_id = c.user_id AND d.device_id = $3
@@ -168,16 +167,17 @@ DELETE FROM devices WHERE app_key = $1 AND user_id = $2 AND device_id = $3
 -- name: list_conversations
 -- A user's conversations, the newest activity first, each with its last visible message and what is unread up to $6.
 -- $1 app, $2 user, $3 and $4 last position and channel to go on below, $5 most, $6 most unread, $7 bytes after which no
--- further one begins
+-- further one begins, $8 now
 -- index: conversations_by_user
 -- index: messages
 WITH v AS MATERIALIZED (
     SELECT c.channel_id, c.user_id, ch.type, ch.key, ch.last_position, c.read_position, c.delivered_position, c.pinned,
-        c.muted, c.archived_at, greatest(c.join_position, c.history_cutoff, ch.history_cutoff, (
+        c.muted, c.archived_at, c.last_hide, 9223372036854775807 AS recall_stamp,
+        greatest(c.join_position, {{channels.policy_from}}, c.history_cutoff, ch.history_cutoff, (
             SELECT max(r.cutoff) FROM clean_requests r
             WHERE r.channel_id = c.channel_id AND r.state = 'accepted' AND r.user_id IN ('', c.user_id)
         )) AS history_from
-    FROM conversations c JOIN channels ch ON ch.id = c.channel_id
+    FROM (SELECT $8::bigint AS now) t CROSS JOIN conversations c JOIN channels ch ON ch.id = c.channel_id
     WHERE c.app_key = $1 AND c.user_id = $2 AND c.left_position IS NULL AND ch.dismissed_at IS NULL
         AND (ch.last_position, ch.id) < ($3, $4)
     ORDER BY ch.last_position DESC, ch.id DESC LIMIT $5

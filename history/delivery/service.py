@@ -128,6 +128,7 @@ class Delivery:
                 most=most + 1,
                 most_unread=MOST_UNREAD + 1,
                 most_bytes=MOST_PAGE_BYTES,
+                now=self._clock.now(),
             )
         page = fill_conversations(found[:most], most_bytes=MOST_PAGE_BYTES)
         more = len(page) < len(found)

@@ -206,10 +206,18 @@ async def list_conversations(
     most: int,
     most_unread: int,
     most_bytes: int,
+    now: int,
 ) -> list[Conversation]:
     """A page of a user's conversations, the newest activity first."""
     rows = await connection.fetch(
-        statement("delivery", "list_conversations"), app_key, user_id, *below, most, most_unread, most_bytes
+        statement("delivery", "list_conversations"),
+        app_key,
+        user_id,
+        *below,
+        most,
+        most_unread,
+        most_bytes,
+        now,
     )
     return [
         Conversation(

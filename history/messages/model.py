@@ -23,7 +23,6 @@ class Flags(IntFlag):
 
     PERSISTED = 1
     ECHOED = 2
-    RECALLED = 4
     SILENT = 8
     METADATA = 16
 

@@ -13,11 +13,25 @@ WHERE ch.id = t.id AND NOT {{channels.ended}}
 RETURNING ch.id, ch.last_position, pg_current_xact_id()::text AS transaction_id,
     (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS clock
 
+-- rule: recalled
+-- The row m was recalled, as of v.recall_stamp (9223372036854775807: now).
+coalesce(m.recall_stamp <= v.recall_stamp, false)
+
+-- rule: hidden
+-- The user of v deleted the row m by its id, as of v.last_hide. Who never did so is not looked up.
+v.last_hide > 0 AND EXISTS (
+    SELECT 1 FROM hidden_messages h
+    WHERE h.channel_id = m.channel_id AND h.user_id = v.user_id AND h.position = m.position AND h.stamp <= v.last_hide
+)
+
+-- rule: addressed
+-- The row m is for the user of v: sent to him by another, or his own and echoed.
+CASE WHEN m.sender = v.user_id THEN m.flags & 2 = 2 ELSE m.recipients IS NULL OR v.user_id = ANY (m.recipients) END
+
 -- rule: shown
--- The row m stands in the history of v.user_id, cutoffs apart: stored for history, not recalled, and either addressed to
--- him by another or his own and echoed.
-m.flags & 5 = 1 AND CASE WHEN m.sender = v.user_id THEN m.flags & 2 = 2
-    ELSE m.recipients IS NULL OR v.user_id = ANY (m.recipients) END
+-- The row m stands in the history of v.user_id, cutoffs apart: stored for history, addressed to him, neither recalled nor
+-- hidden by id.
+m.flags & 1 = 1 AND {{messages.addressed}} AND NOT {{messages.recalled}} AND NOT {{messages.hidden}}
 
 -- rule: size
 -- The bytes that the row m brings to a page.
@@ -29,7 +43,8 @@ octet_length(m.content) + coalesce(octet_length(m.metadata), 0)
 -- $1 app, $2 channel, $3 user, $4 first position, $5 end position, $8 now
 -- index: messages
 WITH v AS MATERIALIZED (
-    SELECT $3::text AS user_id, greatest($4::bigint, c.join_position, c.history_cutoff, ch.history_cutoff, (
+    SELECT $3::text AS user_id, 9223372036854775807 AS recall_stamp, coalesce(c.last_hide, 0) AS last_hide,
+        greatest($4::bigint, {{channels.policy_from}}, c.join_position, c.history_cutoff, ch.history_cutoff, (
         SELECT max(r.cutoff) FROM clean_requests r
         WHERE r.channel_id = $2 AND r.state = 'accepted' AND r.user_id IN ('', $3)
     ), CASE WHEN {{channels.expired}} THEN ch.last_position + 1 END) AS first
@@ -92,7 +107,7 @@ WHERE k.channel_id = u.channel_id AND k.sender = u.sender AND k.key = u.key
 -- name: get_message
 -- $1 channel, $2 position
 -- index: messages
-SELECT sender, flags FROM messages WHERE channel_id = $1 AND position = $2
+SELECT sender, recall_stamp IS NOT NULL AS recalled FROM messages WHERE channel_id = $1 AND position = $2
 
 -- name: next_recall
 -- A recall's stamp, given under the channel's lock; what was recalled holds nothing up any more. $1 channel, $2 now
@@ -101,12 +116,42 @@ UPDATE channels SET last_recall = last_recall + 1, next_reclaim_at = least(next_
 WHERE id = $1 RETURNING last_recall
 
 -- name: update_recalled
--- Flag the message and empty it. $1 channel, $2 position
+-- Flag the message, and empty it unless a hold covers it. $1 channel, $2 position, $3 stamp, $4 whether it is held
 -- index: messages
-UPDATE messages SET flags = flags | 4, content = '', metadata = NULL
-WHERE channel_id = $1 AND position = $2 AND flags & 4 = 0
+UPDATE messages SET recall_stamp = $3, content = CASE WHEN $4 THEN content ELSE '' END,
+    metadata = CASE WHEN $4 THEN metadata END
+WHERE channel_id = $1 AND position = $2 AND recall_stamp IS NULL
 RETURNING sender, recipients
 
+-- name: is_held
+-- Whether a hold covers the channel. The caller shares the app's row. $1 channel
+SELECT {{channels.held}} FROM channels ch WHERE ch.id = $1
+
 -- name: insert_recall
--- $1 channel, $2 stamp, $3 position, $4 sender, $5 recipients or null, $6 now
-INSERT INTO recalls (channel_id, stamp, position, sender, recipients, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+-- $1 channel, $2 stamp, $3 position, $4 sender, $5 recipients or null, $6 now,
+-- $7 whether it was emptied
+INSERT INTO recalls (channel_id, stamp, position, sender, recipients, created_at, emptied)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+
+-- name: mark_due
+-- What was hidden or recalled holds nothing up for that user any more. $1 channel, $2 now
+-- index: channels_pkey
+UPDATE channels SET next_reclaim_at = least(next_reclaim_at, $2::bigint) WHERE id = $1
+
+-- name: next_hide
+-- A stamp for what a participant hides, given under the lock of his conversation. $1 channel, $2 user
+-- index: conversations_pkey
+UPDATE conversations SET last_hide = last_hide + 1 WHERE channel_id = $1 AND user_id = $2 AND left_position IS NULL
+RETURNING last_hide
+
+-- name: insert_hidden
+-- Hide the messages that are on disk. $1 channel, $2 user, $3 positions, $4 stamp
+-- index: messages
+INSERT INTO hidden_messages (channel_id, user_id, position, stamp)
+SELECT $1, $2, m.position, $4 FROM messages m WHERE m.channel_id = $1 AND m.position = ANY ($3::bigint[])
+ON CONFLICT ON CONSTRAINT hidden_messages_pkey DO NOTHING
+
+-- name: list_on_disk
+-- $1 channel, $2 positions
+-- index: messages
+SELECT position FROM messages WHERE channel_id = $1 AND position = ANY ($2::bigint[])

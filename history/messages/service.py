@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
+from history.apps import store as apps_store
 from history.axis import DAY
 from history.batches import Batches
 from history.channels.model import MADE_BY_CALL, ChannelKey, missing
@@ -79,14 +80,29 @@ class Messages:
             return
         async with self._database.reading() as connection:
             found = await store.get_message(connection, channel_id, position)
-        if found is None or found[1] & Flags.RECALLED:
+        if found is None or found[1]:
             return
         if found[0] != sender and not admin:
             raise InvalidInput(
                 "fromUserId", "fromUserId did not send this message; only an admin may recall it."
             )
         async with self._database.writing() as connection:
+            await apps_store.share_app(connection, channel.app_key)
             await store.recall(connection, channel_id, position, now=self._clock.now())
+
+    async def hide(self, channel: ChannelKey, user_id: str, public_ids: Sequence[str]) -> list[bool]:
+        """Delete messages by id for one participant: from his history and his compensation. Which of them there were."""
+        [channel_id] = await self._channels.locate([channel])
+        places = [_position_in(channel_id, public_id) for public_id in public_ids]
+        found: set[int] | None = set()
+        if channel_id is not None and (wanted := sorted({place for place in places if place is not None})):
+
+            async def work() -> set[int] | None:
+                async with self._database.writing() as connection:
+                    return await store.hide(connection, channel_id, user_id, wanted, now=self._clock.now())
+
+            found = await self._database.retrying(work)
+        return [place in found if found else False for place in places]
 
     async def history(self, channel: ChannelKey, user_id: str, range_: Range, *, most: int) -> list[Message]:
         """A page of what the user may read there, newest first; empty where that is nothing."""
@@ -211,6 +227,14 @@ def _first_of_each_key(copies: Sequence[Copy], known: Mapping[store.ClientKey, i
         if key is not None:
             seen.add(key)
     return new
+
+
+def _position_in(channel_id: int | None, public_id: str) -> int | None:
+    try:
+        named, position = read_message_id(public_id)
+    except NotOurs:
+        return None
+    return position if named == channel_id else None
 
 
 def _public_id(copy: Copy, given: Mapping[Copy, int], known: Mapping[store.ClientKey, int]) -> str:

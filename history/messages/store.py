@@ -144,16 +144,22 @@ async def insert_months(connection: Connection, months: Sequence[Month]) -> None
         await connection.execute(f"ALTER TABLE messages ATTACH PARTITION {month.table} FOR VALUES {bounds}")
 
 
-async def get_message(connection: Connection, channel_id: int, position: int) -> tuple[str, Flags] | None:
-    """The sender and the flags of a message that is on disk."""
+async def get_message(connection: Connection, channel_id: int, position: int) -> tuple[str, bool] | None:
+    """The sender of a message that is on disk, and whether it is recalled."""
     row = await connection.fetchrow(statement("messages", "get_message"), channel_id, position)
-    return (row["sender"], Flags(row["flags"])) if row else None
+    return (row["sender"], row["recalled"]) if row else None
 
 
 async def recall(connection: Connection, channel_id: int, position: int, *, now: int) -> bool:
-    """Flag a message for everyone, empty it, and leave the row from which devices learn of it; False where done before."""
+    """Flag a message for everyone, empty it unless it is held, and leave the row from which devices learn of it.
+
+    False where that was done before. The caller shares the app's row, so that no hold comes in between.
+    """
     stamp = await connection.fetchval(statement("messages", "next_recall"), channel_id, now)
-    row = await connection.fetchrow(statement("messages", "update_recalled"), channel_id, position)
+    held = await connection.fetchval(statement("messages", "is_held"), channel_id)
+    row = await connection.fetchrow(
+        statement("messages", "update_recalled"), channel_id, position, stamp, held
+    )
     if row is None:
         return False
     await connection.execute(
@@ -164,5 +170,19 @@ async def recall(connection: Connection, channel_id: int, position: int, *, now:
         row["sender"],
         row["recipients"],
         now,
+        not held,
     )
     return True
+
+
+async def hide(
+    connection: Connection, channel_id: int, user_id: str, positions: Sequence[int], *, now: int
+) -> set[int] | None:
+    """Hide messages from one participant; those that are on disk. None where he takes no part in the channel."""
+    await connection.execute(statement("messages", "mark_due"), channel_id, now)
+    stamp = await connection.fetchval(statement("messages", "next_hide"), channel_id, user_id)
+    if stamp is None:
+        return None
+    rows = await connection.fetch(statement("messages", "list_on_disk"), channel_id, positions)
+    await connection.execute(statement("messages", "insert_hidden"), channel_id, user_id, positions, stamp)
+    return {row["position"] for row in rows}

@@ -12,6 +12,7 @@ from history.channels.model import ChannelKey
 from history.cursors import request_id
 from history.delivery.model import Reach
 
+_AGAIN = 60 * SECOND
 EVERYONE = ""
 """Stands where a user's id would: no user's id is empty."""
 
@@ -29,6 +30,10 @@ class CleanDraft:
     """The position that sentAt stands for; NEVER where all is to go."""
     delete_compensated: bool | None
     """None: as the app's setting has it at acceptance."""
+    undo_seconds: int | None = None
+    """None: as the app's setting has it at acceptance."""
+    job_id: UUID | None = None
+    """The job that asked, where one did."""
     reason: str | None
     source: str
 
@@ -76,6 +81,15 @@ class Journalled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelling:
+    """A request that somebody wants undone."""
+
+    pair: Pair
+    state: str
+    undo_until: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyReport:
     """What one round of applying did."""
 
@@ -98,30 +112,45 @@ class Floor:
     """Where the channel ended then; the batch was its last one if it ends there."""
     expires_at: int | None
     """When an open channel ends by itself."""
+    max_age: int | None
+    """How old a message may be by policy; None where there is none."""
+    held: bool
+    """Whether a hold covers the channel: then all of it is needed."""
+    uncounted: bool
+    """Whether a receipt is still to be counted here: until then all that it tells of stays."""
 
     @property
     def position(self) -> int:
         """Messages below it nobody may still be given."""
-        return min(self.history, self.missed, self.compensated, self.end)
+        return (
+            0 if self.held or self.uncounted else min(self.history, self.missed, self.compensated, self.end)
+        )
 
     @property
     def found(self) -> bool:
         """Whether somebody needs a message of this batch, or no other batch follows: no more can go."""
         return self.position < self.end or self.end >= self.tip
 
-    def next_look(self, reach: Reach, *, missed_for: int) -> int | None:
+    def next_look(self, reach: Reach, *, missed_for: int, now: int) -> int | None:
         """The next instant at which time alone may raise it; None where only an event can.
 
-        A message of history waits for an event. A missed one expires; a compensated one leaves the window when it moves.
+        A message of history waits for an event, or for the policy's age. A missed one expires; a compensated one leaves
+        the window when it moves. A hold waits for its release.
         """
+        if self.held:
+            return None
+        if self.uncounted:
+            return now + _AGAIN
         instants = [] if self.expires_at is None else [self.expires_at]
-        if min(self.history, self.end) == self.position:
-            return min(instants, default=None)
-        if self.missed == self.position:
-            instants.append(self.missed + missed_for + 1)
-        if self.compensated == self.position:
-            instants.append(reach.window_moves_at)
-        return min(instants)
+        if self.max_age is not None:
+            # what is not there yet, or was not looked at, cannot be too old before its age has passed
+            instants.append(min(self.history, now) + self.max_age + 1)
+        if min(self.history, self.end) != self.position:
+            if self.missed == self.position:
+                instants.append(self.missed + missed_for + 1)
+            if self.compensated == self.position:
+                instants.append(reach.window_moves_at)
+        return min(instants, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,11 +186,6 @@ def merged(rows: Sequence[Journalled]) -> dict[Pair, Cutoffs]:
             sync=max(before.sync, row.cutoff if row.delete_compensated else 0),
         )
     return found
-
-
-def undo_until(now: int, undo_seconds: int) -> int:
-    """When a request that is accepted now settles."""
-    return now + undo_seconds * SECOND
 
 
 WAITING_PAIRS = "tidemark:cleans"

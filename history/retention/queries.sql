@@ -2,16 +2,18 @@
 -- Accept: the cutoff is min(sentAt, last position + 1), the last position read in this very statement, 0 where there is no
 -- such channel; the flag is the request's word, else the app's setting. What commits later lies above the cutoff.
 -- $1 channel ids, $2 ids, $3 app keys, $4 channel types, $5 channel keys as JSON, $6 users (empty: everyone), $7 operators or null,
--- $8 cutoffs at most, $9 flags or null, $10 reasons or null, $11 sources, $12 now
+-- $8 cutoffs at most, $9 flags or null, $10 reasons or null, $11 sources, $12 accepted at: a later request has a later
+-- instant, $13 undo seconds or null, $14 jobs or null
 INSERT INTO clean_requests (channel_id, id, app_key, channel_type, channel_key, user_id, operator, cutoff,
-    delete_compensated, delete_compensated_from, reason, source, accepted_at, undo_until)
+    delete_compensated, delete_compensated_from, reason, source, accepted_at, undo_until, job_id)
 SELECT u.channel_id, u.id, u.app_key, u.channel_type, ARRAY(SELECT json_array_elements_text(u.channel_key)), u.user_id,
     u.operator, least(u.cutoff, coalesce(ch.last_position, 0) + 1),
     coalesce(u.flag, a.delete_compensated_on_clean), CASE WHEN u.flag IS NULL THEN 'app' ELSE 'request' END,
-    u.reason, u.source, $12::bigint, $12::bigint + a.undo_seconds * 1000000::bigint
+    u.reason, u.source, u.accepted_at, u.accepted_at + coalesce(u.undo_seconds, a.undo_seconds) * 1000000::bigint, u.job_id
 FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::smallint[], $5::json[], $6::text[], $7::text[], $8::bigint[],
-    $9::boolean[], $10::text[], $11::text[])
-    AS u (channel_id, id, app_key, channel_type, channel_key, user_id, operator, cutoff, flag, reason, source)
+    $9::boolean[], $10::text[], $11::text[], $12::bigint[], $13::integer[], $14::uuid[])
+    AS u (channel_id, id, app_key, channel_type, channel_key, user_id, operator, cutoff, flag, reason, source, accepted_at,
+        undo_seconds, job_id)
 JOIN apps a ON a.app_key = u.app_key
 LEFT JOIN channels ch ON ch.id = u.channel_id
 RETURNING channel_id, id, cutoff
@@ -80,11 +82,77 @@ SET settled_history_cutoff = greatest(ch.settled_history_cutoff, u.history),
     settled_sync_cutoff = greatest(ch.settled_sync_cutoff, u.sync)
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS u (id, history, sync) WHERE ch.id = u.id
 
--- name: update_applied
+-- name: insert_clean_marks
+-- What those whom the requests concern could read before them, and the marks that decide what they keep, under the locks of
+-- apply: settled marks, and the live requests that were accepted before. In an open channel that is anyone: no user.
 -- $1 channel ids, $2 ids, $3 now
-UPDATE clean_requests r SET state = 'applied', applied_at = $3
-FROM unnest($1::bigint[], $2::uuid[]) AS u (channel_id, id)
+-- index: clean_requests_pkey
+INSERT INTO clean_marks (channel_id, request_id, user_id, history_from, sync_from, join_position, delivered_position,
+    last_hide)
+SELECT r.channel_id, r.id, v.user_id,
+    greatest(v.join_position, v.settled_history_cutoff, ch.settled_history_cutoff, {{channels.policy_from}},
+        CASE WHEN {{channels.expired}} THEN ch.last_position + 1 END, (
+        SELECT max(e.cutoff) FROM clean_requests e
+        WHERE e.channel_id = r.channel_id AND e.user_id IN ('', v.user_id) AND e.state IN ('accepted', 'applied')
+            AND e.accepted_at < r.accepted_at)),
+    greatest(v.join_position, v.settled_sync_cutoff, ch.settled_sync_cutoff, (
+        SELECT max(e.cutoff) FROM clean_requests e
+        WHERE e.channel_id = r.channel_id AND e.user_id IN ('', v.user_id) AND e.state IN ('accepted', 'applied')
+            AND e.delete_compensated AND e.accepted_at <= r.accepted_at)),
+    v.join_position, v.delivered_position, v.last_hide
+FROM (SELECT $3::bigint AS now) t
+CROSS JOIN unnest($1::bigint[], $2::uuid[]) AS u (channel_id, id)
+JOIN clean_requests r ON r.channel_id = u.channel_id AND r.id = u.id
+JOIN channels ch ON ch.id = u.channel_id
+CROSS JOIN LATERAL (
+    SELECT c.user_id, c.join_position, c.settled_history_cutoff, c.settled_sync_cutoff, c.delivered_position, c.last_hide
+    FROM conversations c
+    WHERE c.channel_id = r.channel_id AND r.user_id IN ('', c.user_id) AND c.left_position IS NULL AND ch.type <> 4
+    UNION ALL
+    SELECT '', 0, 0, 9223372036854775807, 9223372036854775806, 0 WHERE ch.type = 4
+) v
+
+-- name: update_applied
+-- Applied, with what apply saw; a request for a channel that does not exist has nothing to count.
+-- $1 channel ids, $2 ids, $3 now, $4 missed from, $5 window from
+UPDATE clean_requests r SET state = 'applied', applied_at = $3, missed_from = u.missed_from, window_from = u.window_from,
+    recall_stamp = coalesce(ch.last_recall, 0), held = coalesce({{channels.held}}, false), counted_to = -1,
+    counted_at = CASE WHEN ch.id IS NULL THEN $3::bigint END
+FROM unnest($1::bigint[], $2::uuid[], $4::bigint[], $5::bigint[]) AS u (channel_id, id, missed_from, window_from)
+LEFT JOIN channels ch ON ch.id = u.channel_id
 WHERE r.channel_id = u.channel_id AND r.id = u.id AND r.state = 'accepted'
+
+-- name: get_cancelling
+-- $1 app, $2 channel, $3 id
+-- index: clean_requests_pkey
+SELECT app_key, channel_id, user_id, state, undo_until FROM clean_requests
+WHERE app_key = $1 AND channel_id = $2 AND id = $3
+
+-- name: update_cancelled
+-- $1 channel, $2 id, $3 now, $4 by whom or null, $5 why or null
+-- index: clean_requests_pkey
+UPDATE clean_requests SET state = 'cancelled', cancelled_at = $3, cancelled_by = $4, cancel_reason = $5
+WHERE channel_id = $1 AND id = $2 AND state IN ('accepted', 'applied')
+
+-- name: lower_conversation_cutoffs
+-- After a cancel: the settled marks and the live requests that are not settled, kind by kind. $1 channel, $2 user
+-- index: conversations_pkey
+UPDATE conversations c SET
+    history_cutoff = greatest(c.settled_history_cutoff, (SELECT max(r.cutoff) FROM clean_requests r
+        WHERE r.channel_id = $1 AND r.user_id = $2 AND r.state IN ('accepted', 'applied'))),
+    sync_cutoff = greatest(c.settled_sync_cutoff, (SELECT max(r.cutoff) FROM clean_requests r
+        WHERE r.channel_id = $1 AND r.user_id = $2 AND r.state IN ('accepted', 'applied') AND r.delete_compensated))
+WHERE c.channel_id = $1 AND c.user_id = $2
+
+-- name: lower_channel_cutoffs
+-- The same for everyone's. $1 channel
+-- index: channels_pkey
+UPDATE channels ch SET
+    history_cutoff = greatest(ch.settled_history_cutoff, (SELECT max(r.cutoff) FROM clean_requests r
+        WHERE r.channel_id = $1 AND r.user_id = '' AND r.state IN ('accepted', 'applied'))),
+    sync_cutoff = greatest(ch.settled_sync_cutoff, (SELECT max(r.cutoff) FROM clean_requests r
+        WHERE r.channel_id = $1 AND r.user_id = '' AND r.state IN ('accepted', 'applied') AND r.delete_compensated))
+WHERE ch.id = $1
 
 -- name: update_settled
 -- $1 channel ids, $2 ids, $3 now
@@ -99,11 +167,15 @@ SELECT DISTINCT app_key, channel_id, user_id FROM clean_requests
 WHERE state = 'accepted' AND accepted_at <= $1 LIMIT $2
 
 -- name: list_settleable_pairs
--- Pairs with applied requests whose undo window is over. $1 now, $2 most
+-- Pairs with applied requests whose undo window is over, that are counted, and before which none waits to be applied, so
+-- that what a receipt saw is what was there. $1 now, $2 most
 -- index: clean_requests_unsettled
 SELECT DISTINCT app_key, channel_id, user_id FROM (
-    SELECT app_key, channel_id, user_id FROM clean_requests
-    WHERE state = 'applied' AND undo_until <= $1 ORDER BY undo_until LIMIT $2
+    SELECT app_key, channel_id, user_id FROM clean_requests r
+    WHERE state = 'applied' AND undo_until <= $1 AND counted_at IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM clean_requests e
+        WHERE e.channel_id = r.channel_id AND e.state = 'accepted' AND e.accepted_at < r.accepted_at)
+    ORDER BY undo_until LIMIT $2
 ) oldest
 
 -- name: list_settleable
@@ -112,7 +184,9 @@ SELECT r.app_key, r.channel_id, r.user_id, r.id, r.cutoff, r.delete_compensated
 FROM unnest($1::text[], $2::bigint[], $3::text[]) AS u (app_key, channel_id, user_id)
 JOIN clean_requests r ON r.channel_id = u.channel_id AND r.user_id = u.user_id
     AND r.app_key = u.app_key
-WHERE r.state = 'applied' AND r.undo_until <= $4
+WHERE r.state = 'applied' AND r.undo_until <= $4 AND r.counted_at IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM clean_requests e
+    WHERE e.channel_id = r.channel_id AND e.state = 'accepted' AND e.accepted_at < r.accepted_at)
 
 -- name: mark_due
 -- A floor may have risen. $1 channel ids, sorted; $2 now
@@ -150,27 +224,35 @@ RETURNING ch.id, ch.app_key
 -- rule: participants
 -- Who takes part in the channel ch, with the marks that the floor looks at: settled cutoffs, and a device that has nothing.
 SELECT c.user_id, c.delivered_position, c.join_position, b.missed_from, b.window_from,
-    greatest(c.join_position, c.settled_history_cutoff, ch.settled_history_cutoff) AS history_from,
+    greatest(c.join_position, ch.policy_from, c.settled_history_cutoff, ch.settled_history_cutoff) AS history_from,
     greatest(c.join_position, c.delivered_position + 1, b.missed_from) AS missed_low,
-    greatest(c.join_position, c.settled_sync_cutoff, ch.settled_sync_cutoff) AS sync_from
+    greatest(c.join_position, c.settled_sync_cutoff, ch.settled_sync_cutoff) AS sync_from,
+    c.last_hide, 9223372036854775807 AS recall_stamp
 FROM conversations c WHERE c.channel_id = $1 AND c.left_position IS NULL
 
 -- rule: addressees
 -- Those participants to whom the row m is addressed by name, and its sender.
 SELECT * FROM {{retention.participants}} p WHERE p.user_id = ANY (m.recipients || m.sender)
 
+-- rule: hidden_by_some
+-- Somebody deleted the row m by its id: that he does not need it says nothing of the others.
+EXISTS (SELECT 1 FROM hidden_messages h WHERE h.channel_id = m.channel_id AND h.position = m.position)
+
 -- name: get_floor
 -- The Floor rule, below the end of a batch of $2 rows: the lowest position that somebody may still be given in history,
 -- as missed, or as compensation on a device that has nothing. Settled cutoffs only; no row is locked, and the channel's end
 -- is of the same snapshot. The cost does not grow with the members for each row: of what is for everybody, the two who
 -- reach back furthest need a row if anyone does, since only its sender can be excepted; what is for some is asked of those.
--- $1 channel, $2 most rows, $3 missed from, $4 window from
+-- A row that somebody hid by id is asked of everybody. A hold on anything here keeps everything, and so does a receipt that
+-- is still to be counted.
+-- $1 channel, $2 most rows, $3 missed from, $4 window from, $5 now
 -- index: messages
 -- index: conversations_pkey
 WITH ch AS MATERIALIZED (
     SELECT ch.type, ch.last_position, ch.reclaimed_to, ch.settled_history_cutoff, ch.settled_sync_cutoff,
-        CASE WHEN ch.dismissed_at IS NULL THEN {{channels.expiry}} END AS expires_at
-    FROM channels ch WHERE ch.id = $1
+        CASE WHEN ch.dismissed_at IS NULL THEN {{channels.expiry}} END AS expires_at,
+        {{channels.max_age}} AS max_age, {{channels.policy_from}} AS policy_from, {{channels.held}} AS held
+    FROM (SELECT $5::bigint AS now) t CROSS JOIN channels ch WHERE ch.id = $1
 ), b AS MATERIALIZED (
     SELECT coalesce(
         (SELECT m.position FROM messages m WHERE m.channel_id = $1 AND m.position >= ch.reclaimed_to
@@ -182,8 +264,8 @@ WITH ch AS MATERIALIZED (
     SELECT p.* FROM ch CROSS JOIN b CROSS JOIN LATERAL {{retention.participants}} p
     UNION ALL
     -- an open channel owes its history to anyone, and nothing else to anybody
-    SELECT '', 9223372036854775806, 0, b.missed_from, b.window_from, ch.settled_history_cutoff, 9223372036854775807,
-        9223372036854775807
+    SELECT '', 9223372036854775806, 0, b.missed_from, b.window_from, greatest(ch.settled_history_cutoff, ch.policy_from),
+        9223372036854775807, 9223372036854775807, 0, 9223372036854775807
     FROM ch CROSS JOIN b WHERE ch.type = 4
 ), history_low AS MATERIALIZED (
     SELECT * FROM everybody ORDER BY history_from LIMIT 2
@@ -192,12 +274,16 @@ WITH ch AS MATERIALIZED (
 ), sync_low AS MATERIALIZED (
     SELECT * FROM everybody ORDER BY sync_from LIMIT 2
 )
-SELECT b.ends, ch.last_position + 1 AS tip, ch.expires_at,
+SELECT b.ends, ch.last_position + 1 AS tip, ch.expires_at, ch.max_age, ch.held, EXISTS (
+        SELECT 1 FROM clean_requests r WHERE r.channel_id = $1 AND r.state = 'applied' AND r.counted_at IS NULL
+    ) AS uncounted,
     (SELECT m.position FROM messages m
         WHERE m.channel_id = $1 AND m.position >= ch.reclaimed_to AND m.position < b.ends
-            AND m.position >= (SELECT min(history_from) FROM history_low) AND CASE WHEN m.recipients IS NULL
-            THEN EXISTS (SELECT 1 FROM history_low v WHERE m.position >= v.history_from AND {{messages.shown}})
-            ELSE EXISTS (SELECT 1 FROM {{retention.addressees}} v WHERE m.position >= v.history_from AND {{messages.shown}})
+            AND m.position >= (SELECT min(history_from) FROM history_low) AND CASE WHEN m.recipients IS NOT NULL
+            THEN EXISTS (SELECT 1 FROM {{retention.addressees}} v WHERE m.position >= v.history_from AND {{messages.shown}})
+            WHEN {{retention.hidden_by_some}}
+            THEN EXISTS (SELECT 1 FROM everybody v WHERE m.position >= v.history_from AND {{messages.shown}})
+            ELSE EXISTS (SELECT 1 FROM history_low v WHERE m.position >= v.history_from AND {{messages.shown}})
             END
         ORDER BY m.position LIMIT 1) AS history,
     (SELECT m.position FROM messages m
@@ -209,10 +295,11 @@ SELECT b.ends, ch.last_position + 1 AS tip, ch.expires_at,
         ORDER BY m.position LIMIT 1) AS missed,
     (SELECT m.position FROM messages m
         WHERE m.channel_id = $1 AND m.position >= ch.reclaimed_to AND m.position < b.ends
-            AND m.position >= greatest(b.window_from, (SELECT min(sync_from) FROM sync_low)) AND CASE WHEN m.recipients IS NULL
+            AND m.position >= greatest(b.window_from, (SELECT min(sync_from) FROM sync_low)) AND CASE WHEN m.recipients IS NOT NULL
+            THEN EXISTS (SELECT 1 FROM {{retention.addressees}} v WHERE {{delivery.compensated}})
+            WHEN {{retention.hidden_by_some}} THEN EXISTS (SELECT 1 FROM everybody v WHERE {{delivery.compensated}})
             -- who misses a row keeps it by the rule Missed
-            THEN EXISTS (SELECT 1 FROM sync_low v WHERE {{delivery.compensated}})
-            ELSE EXISTS (SELECT 1 FROM {{retention.addressees}} v WHERE {{delivery.compensated}})
+            ELSE EXISTS (SELECT 1 FROM sync_low v WHERE {{delivery.compensated}})
             END
         ORDER BY m.position LIMIT 1) AS compensated
 FROM b CROSS JOIN ch
@@ -229,6 +316,40 @@ UPDATE channels SET reclaimed_to = greatest(reclaimed_to, $2::bigint) WHERE id =
 -- index: messages
 DELETE FROM messages m WHERE m.channel_id = $1 AND m.position < $2
     AND m.position < (SELECT ch.reclaimed_to FROM channels ch WHERE ch.id = $1)
+
+-- name: delete_hidden
+-- What one user hid needs no row any more once the message is gone. $1 channel
+-- index: hidden_messages_by_position
+DELETE FROM hidden_messages h WHERE h.channel_id = $1
+    AND h.position < (SELECT ch.reclaimed_to FROM channels ch WHERE ch.id = $1)
+    AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.channel_id = h.channel_id AND m.position = h.position)
+
+-- name: empty_recalled
+-- A recalled message keeps its content while a hold covers it; now none does. $1 channel
+-- index: recalls_pkey
+UPDATE messages m SET content = '', metadata = NULL
+FROM recalls r JOIN channels ch ON ch.id = r.channel_id
+WHERE r.channel_id = $1 AND NOT r.emptied AND m.channel_id = r.channel_id AND m.position = r.position
+    AND NOT {{channels.held}}
+
+-- name: update_emptied
+-- $1 channel
+-- index: recalls_pkey
+UPDATE recalls r SET emptied = true FROM channels ch
+WHERE r.channel_id = $1 AND NOT r.emptied AND ch.id = r.channel_id AND NOT {{channels.held}}
+
+-- name: delete_counted_marks
+-- What a receipt was counted against is not needed once nothing below its cutoff is on disk, or its request is gone.
+-- $1 most
+DELETE FROM clean_marks k USING (
+    SELECT k.channel_id, k.request_id, k.user_id FROM clean_marks k
+    LEFT JOIN clean_requests r ON r.channel_id = k.channel_id AND r.id = k.request_id
+    WHERE r.id IS NULL OR (r.state IN ('settled', 'cancelled') AND r.counted_at IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM messages m WHERE m.channel_id = r.channel_id AND m.position < r.cutoff
+    ))
+    LIMIT $1
+) old
+WHERE k.channel_id = old.channel_id AND k.request_id = old.request_id AND k.user_id = old.user_id
 
 -- name: release_channel
 -- The visit is over: look again when time alone may raise the floor, unless something marked the channel due meanwhile.
@@ -252,7 +373,7 @@ WHERE k.channel_id = old.channel_id AND k.sender = old.sender AND k.key = old.ke
 DELETE FROM recalls r USING (
     SELECT r.channel_id, r.stamp FROM recalls r
     JOIN channels ch ON ch.id = r.channel_id JOIN apps a ON a.app_key = ch.app_key
-    WHERE r.created_at <= $1::bigint - a.recall_days * 86400000000 ORDER BY r.created_at LIMIT $2
+    WHERE r.created_at <= $1::bigint - a.recall_days * 86400000000 AND r.emptied ORDER BY r.created_at LIMIT $2
 ) old
 WHERE r.channel_id = old.channel_id AND r.stamp = old.stamp
 
@@ -290,6 +411,8 @@ DELETE FROM conversations c USING (
     WHERE c.left_at <= $1::bigint - a.left_days * 86400000000 ORDER BY c.left_at LIMIT $2
 ) old
 WHERE c.channel_id = old.channel_id AND c.user_id = old.user_id AND c.left_at = old.left_at
+    -- a hold on him covers the channels where he was: this row says which
+    AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.app_key = c.app_key AND h.user_id = c.user_id)
 RETURNING c.channel_id, c.user_id
 
 -- name: delete_dismissed_conversations
@@ -299,7 +422,9 @@ RETURNING c.channel_id, c.user_id
 DELETE FROM conversations c USING (
     SELECT c.channel_id, c.user_id FROM channels ch JOIN apps a ON a.app_key = ch.app_key
     JOIN conversations c ON c.channel_id = ch.id
-    WHERE ch.type = 3 AND ch.dismissed_at <= $1::bigint - greatest(a.left_days, 8) * 86400000000 LIMIT $2
+    WHERE ch.type = 3 AND ch.dismissed_at <= $1::bigint - greatest(a.left_days, 8) * 86400000000
+        AND NOT EXISTS (SELECT 1 FROM holds h WHERE h.app_key = c.app_key AND h.user_id = c.user_id)
+    LIMIT $2
 ) old
 WHERE c.channel_id = old.channel_id AND c.user_id = old.user_id
 RETURNING c.channel_id, c.user_id
@@ -311,10 +436,80 @@ DELETE FROM device_marks m USING unnest($1::bigint[], $2::text[]) AS u (channel_
 WHERE m.channel_id = u.channel_id AND m.user_id = u.user_id
 
 -- name: delete_old_requests
--- Settled requests that are older than the app's journalDays: the marks hold what they did. $1 now, $2 most
--- index: clean_requests_settled
+-- Requests that ended longer ago than the app's journalDays: the marks hold what a settled one did, a cancelled one did
+-- nothing. $1 now, $2 most
+-- index: clean_requests_ended
 DELETE FROM clean_requests r USING (
     SELECT r.channel_id, r.id FROM clean_requests r JOIN apps a ON a.app_key = r.app_key
-    WHERE r.state = 'settled' AND r.settled_at <= $1::bigint - a.journal_days * 86400000000 ORDER BY r.settled_at LIMIT $2
+    WHERE r.state IN ('settled', 'cancelled')
+        AND coalesce(r.settled_at, r.cancelled_at) <= $1::bigint - a.journal_days * 86400000000
+    ORDER BY coalesce(r.settled_at, r.cancelled_at) LIMIT $2
 ) old
-WHERE r.channel_id = old.channel_id AND r.id = old.id AND r.state = 'settled'
+WHERE r.channel_id = old.channel_id AND r.id = old.id
+
+-- name: insert_job
+-- Where it is about one channel, what commits there later lies above, as with a clean.
+-- $1 id, $2 app, $3 kind, $4 users, $5 channel or null, $6 before, $7 flag or null, $8 undo seconds or null, $9 reason or null,
+-- $10 source, $11 now, $12 total or null
+INSERT INTO jobs (id, app_key, kind, user_ids, channel_id, before, delete_compensated, undo_seconds, reason, source,
+    created_at, total)
+VALUES ($1, $2, $3, $4, $5, least($6, (SELECT ch.last_position + 1 FROM channels ch WHERE ch.id = $5)), $7, $8, $9, $10, $11,
+    $12)
+
+-- name: count_conversations
+-- $1 app, $2 user
+-- index: conversations_by_user
+SELECT count(*) FROM conversations WHERE app_key = $1 AND user_id = $2 AND left_position IS NULL
+
+-- name: get_job
+-- $1 app, $2 id
+SELECT * FROM jobs WHERE app_key = $1 AND id = $2
+
+-- name: lease_jobs
+-- Jobs that nobody works on: a worker that dies lets its job go. $1 now, $2 end of the lease, $3 most
+UPDATE jobs SET leased_until = $2::bigint WHERE id IN (
+    SELECT id FROM jobs WHERE finished_at IS NULL AND leased_until <= $1 ORDER BY created_at LIMIT $3
+) AND leased_until <= $1
+RETURNING *
+
+-- name: lock_job
+-- What a step did is written in its own transaction, so that a crash repeats nothing. $1 id
+SELECT * FROM jobs WHERE id = $1 FOR UPDATE
+
+-- name: update_job
+-- $1 id, $2 done so far, $3 go on after, $4 state, $5 finished at or null, $6 end of the lease
+UPDATE jobs SET done = $2, after = $3, state = $4, finished_at = $5, leased_until = $6 WHERE id = $1
+
+-- name: cancel_job
+-- Its requests are still to be undone, also where it was done. $1 app, $2 id
+UPDATE jobs SET state = 'cancelled', leased_until = 0, finished_at = NULL
+WHERE app_key = $1 AND id = $2 AND kind = 'clean-user' AND state <> 'cancelled'
+
+-- name: list_conversations_after
+-- $1 app, $2 user, $3 after channel, $4 most
+-- index: conversations_by_user
+SELECT c.channel_id, ch.type, ch.key FROM conversations c JOIN channels ch ON ch.id = c.channel_id
+WHERE c.app_key = $1 AND c.user_id = $2 AND c.left_position IS NULL AND c.channel_id > $3
+ORDER BY c.channel_id LIMIT $4
+
+-- name: list_requests_of_job
+-- Those that may still be undone. $1 job, $2 now, $3 most
+-- index: clean_requests_by_job
+SELECT channel_id, id FROM clean_requests
+WHERE job_id = $1 AND state IN ('accepted', 'applied') AND undo_until > $2 LIMIT $3
+
+-- name: list_positions_by_sender
+-- What some senders wrote in a channel and was not recalled. $1 channel, $2 senders, $3 after, $4 before, $5 most
+-- index: messages
+SELECT m.position FROM messages m
+WHERE m.channel_id = $1 AND m.position > $3 AND m.position < $4 AND m.sender = ANY ($2::text[])
+    AND m.recall_stamp IS NULL
+ORDER BY m.position LIMIT $5
+
+-- name: delete_old_jobs
+-- $1 now, $2 most
+-- index: jobs_finished
+DELETE FROM jobs WHERE id IN (
+    SELECT j.id FROM jobs j JOIN apps a ON a.app_key = j.app_key
+    WHERE j.finished_at <= $1::bigint - a.journal_days * 86400000000 ORDER BY j.finished_at LIMIT $2
+)

@@ -96,6 +96,9 @@ class Reclaim:
             if floor.found or late:
                 at = next_look if floor.found else now
                 async with self._database.writing() as connection:
+                    await apps_store.share_app(connection, app_key)
+                    await store.finish_reclaimed(connection, channel_id)
+                async with self._database.writing() as connection:
                     await store.release_channel(
                         connection,
                         channel_id,
@@ -114,6 +117,6 @@ class Reclaim:
             if settings is None:
                 raise NotFound("The channel's app is gone.")
             reaches = reach(settings, now=now)
-            floor = await store.get_floor(connection, channel_id, reaches, most=most)
+            floor = await store.get_floor(connection, channel_id, reaches, most=most, now=now)
             await store.grant(connection, channel_id, floor.position)
-        return floor, floor.next_look(reaches, missed_for=settings.missed_days * DAY)
+        return floor, floor.next_look(reaches, missed_for=settings.missed_days * DAY, now=now)

@@ -8,11 +8,16 @@ fixed at acceptance, so what is sent later survives; and nothing here deletes a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
+from uuid import UUID
 
+from history.apps import store as apps_store
 from history.batches import Batches
 from history.channels.service import Channels
 from history.clock import Clock
-from history.database import Database
+from history.database import Connection, Database
+from history.delivery.model import Reach, reach
+from history.errors import Conflict, NotFound
 from history.retention import store
 from history.retention.model import (
     Accepted,
@@ -37,6 +42,7 @@ class Cleans:
         self._database = database
         self._channels = channels
         self._clock = clock
+        self._last_accepted = 0
         self._batches: Batches[CleanDraft, Accepted] = Batches(
             self._accept, weigh=lambda _: 1, most_weight=_MOST_BATCH, most_waiting=_MOST_WAITING
         )
@@ -44,6 +50,15 @@ class Cleans:
     async def accept(self, draft: CleanDraft) -> Accepted:
         """Write a request into the journal. A channel or user that does not exist is no error: nothing is taken."""
         return await self._batches.submit(draft)
+
+    def accepted_at(self, requests: int) -> int:
+        """The first instant for so many requests: each comes a microsecond after the one before.
+
+        Receipts tell what was in force before a request, so no two of a process are accepted at once.
+        """
+        first = max(self._clock.now(), self._last_accepted + 1)
+        self._last_accepted = first + requests - 1
+        return first
 
     async def apply(self, scores: Mapping[Pair, int | None], *, now: int) -> ApplyReport:
         """Raise the marks of these pairs by what the journal has for them.
@@ -54,11 +69,13 @@ class Cleans:
 
         async def work() -> ApplyReport:
             async with self._database.writing() as connection:
+                reaches = await self._reaches(connection, pairs, now=now)
                 await store.lock_pairs(connection, pairs)
                 rows = await store.list_unapplied(connection, pairs)
                 if rows:
+                    # before the marks rise: a receipt tells what could be read without its request
+                    await store.update_applied(connection, rows, reaches, now=now)
                     await store.update_cutoffs(connection, merged(rows), settled=False)
-                    await store.update_applied(connection, rows, now=now)
                 highest = await store.list_highest_cutoffs(connection, pairs)
             forged = [pair for pair, score in scores.items() if score is not None and score > highest[pair]]
             return ApplyReport(applied=len(rows), forged=forged)
@@ -92,22 +109,54 @@ class Cleans:
 
         return await self._database.retrying(work)
 
+    async def cancel(
+        self, app_key: str, channel_id: int, id_: UUID, *, by: str | None, reason: str | None
+    ) -> None:
+        """Undo a request until its undo window is over; Conflict later. Other requests stay in force."""
+
+        async def work() -> None:
+            async with self._database.writing() as connection:
+                found = await store.get_cancelling(connection, app_key, channel_id, id_)
+                if found is None:
+                    raise NotFound("There is no clean request of this requestId.")
+                await store.lock_pairs(connection, [found.pair])
+                now = self._clock.now()
+                # again, under the lock: apply and settle decide under it as well
+                locked = await store.get_cancelling(connection, app_key, channel_id, id_)
+                if locked is None or locked.state == "cancelled":
+                    return
+                if locked.state == "settled" or now >= locked.undo_until:
+                    raise Conflict("This clean can no longer be undone: its undo window is over.")
+                await store.cancel(connection, found.pair, id_, now=now, by=by, reason=reason)
+
+        await self._database.retrying(work)
+
+    async def _reaches(self, connection: Connection, pairs: Sequence[Pair], *, now: int) -> dict[str, Reach]:
+        # the apps' rows before any lock on channels, as a grant and a change of settings take them
+        reaches = {}
+        for app_key in sorted({pair.app_key for pair in pairs}):
+            settings = await apps_store.share_app(connection, app_key)
+            if settings is not None:
+                reaches[app_key] = reach(settings, now=now)
+        return reaches
+
     async def _accept(self, drafts: Sequence[CleanDraft]) -> list[Accepted]:
         now = self._clock.now()
         ids = [new_request_id(now) for _ in drafts]
+        first = self.accepted_at(len(drafts))
 
         async def work() -> list[Accepted]:
             async with self._database.writing() as connection:
                 channels = await self._channels.prospective(connection, [draft.channel for draft in drafts])
-                requests = list(zip(channels, ids, drafts, strict=True))
-                cutoffs = await store.insert_clean_requests(connection, requests, now=now)
+                requests = list(zip(channels, ids, drafts, count(first), strict=False))
+                cutoffs = await store.insert_clean_requests(connection, requests)
             return [
                 Accepted(
                     request_id=public_request_id(channel_id, id_),
                     pair=Pair(draft.channel.app_key, channel_id, draft.user_id),
                     cutoff=cutoffs[channel_id, id_],
                 )
-                for channel_id, id_, draft in requests
+                for channel_id, id_, draft, _ in requests
             ]
 
         return await self._database.retrying(work)

@@ -11,7 +11,7 @@ from history.axis import NEVER
 from history.database import Connection, Row
 from history.delivery.model import Reach
 from history.queries import statement
-from history.retention.model import EVERYONE, CleanDraft, Cutoffs, Floor, Journalled, Pair
+from history.retention.model import EVERYONE, Cancelling, CleanDraft, Cutoffs, Floor, Journalled, Pair
 
 
 def _columns(rows: Iterable[Sequence[Any] | Row], width: int) -> list[list[Any]]:
@@ -20,9 +20,9 @@ def _columns(rows: Iterable[Sequence[Any] | Row], width: int) -> list[list[Any]]
 
 
 async def insert_clean_requests(
-    connection: Connection, requests: Sequence[tuple[int, UUID, CleanDraft]], *, now: int
+    connection: Connection, requests: Sequence[tuple[int, UUID, CleanDraft, int]]
 ) -> dict[tuple[int, UUID], int]:
-    """Write requests into the journal; their cutoffs by channel and id."""
+    """Write requests (channel id, id, draft, accepted at) into the journal; their cutoffs by channel and id."""
     columns = _columns(
         (
             (
@@ -37,12 +37,15 @@ async def insert_clean_requests(
                 draft.delete_compensated,
                 draft.reason,
                 draft.source,
+                accepted_at,
+                draft.undo_seconds,
+                draft.job_id,
             )
-            for channel_id, id_, draft in requests
+            for channel_id, id_, draft, accepted_at in requests
         ),
-        11,
+        14,
     )
-    rows = await connection.fetch(statement("retention", "insert_clean_requests"), *columns, now)
+    rows = await connection.fetch(statement("retention", "insert_clean_requests"), *columns)
     return {(row["channel_id"], row["id"]): row["cutoff"] for row in rows}
 
 
@@ -112,10 +115,53 @@ async def update_cutoffs(connection: Connection, cutoffs: Mapping[Pair, Cutoffs]
         await connection.execute(statement("retention", f"{verb}_channel_cutoffs"), *_columns(channels, 3))
 
 
-async def update_applied(connection: Connection, rows: Sequence[Journalled], *, now: int) -> None:
-    """These requests are in the marks now."""
-    columns = _columns(((row.pair.channel_id, row.id) for row in rows), 2)
-    await connection.execute(statement("retention", "update_applied"), *columns, now)
+async def update_applied(
+    connection: Connection, rows: Sequence[Journalled], reaches: Mapping[str, Reach], *, now: int
+) -> None:
+    """These requests are in the marks now; what was seen under the locks is kept for their receipts."""
+    columns = _columns(
+        (
+            (
+                row.pair.channel_id,
+                row.id,
+                reaches[row.pair.app_key].missed_from,
+                reaches[row.pair.app_key].window_from,
+            )
+            for row in rows
+        ),
+        4,
+    )
+    await connection.execute(statement("retention", "insert_clean_marks"), *columns[:2], now)
+    await connection.execute(statement("retention", "update_applied"), *columns[:2], now, *columns[2:])
+
+
+async def get_cancelling(
+    connection: Connection, app_key: str, channel_id: int, id_: UUID
+) -> Cancelling | None:
+    """A request that somebody wants undone."""
+    row = await connection.fetchrow(statement("retention", "get_cancelling"), app_key, channel_id, id_)
+    if row is None:
+        return None
+    return Cancelling(
+        pair=Pair(row["app_key"], row["channel_id"], row["user_id"]),
+        state=row["state"],
+        undo_until=row["undo_until"],
+    )
+
+
+async def cancel(
+    connection: Connection, pair: Pair, id_: UUID, *, now: int, by: str | None, reason: str | None
+) -> None:
+    """Undo a request under the lock of its pair: its row says so, and the marks become what the others make them."""
+    await connection.execute(
+        statement("retention", "update_cancelled"), pair.channel_id, id_, now, by, reason
+    )
+    if pair.user_id == EVERYONE:
+        await connection.execute(statement("retention", "lower_channel_cutoffs"), pair.channel_id)
+    else:
+        await connection.execute(
+            statement("retention", "lower_conversation_cutoffs"), pair.channel_id, pair.user_id
+        )
 
 
 async def update_settled(connection: Connection, rows: Sequence[Journalled], *, now: int) -> None:
@@ -178,17 +224,35 @@ async def claim_channels(
     return {row["id"]: row["app_key"] for row in rows}
 
 
-async def get_floor(connection: Connection, channel_id: int, reach: Reach, *, most: int) -> Floor:
+async def get_floor(connection: Connection, channel_id: int, reach: Reach, *, most: int, now: int) -> Floor:
     """The floor of a channel below the end of its next `most` rows."""
     row = await connection.fetchrow(
-        statement("retention", "get_floor"), channel_id, most, reach.missed_from, reach.window_from
+        statement("retention", "get_floor"), channel_id, most, reach.missed_from, reach.window_from, now
     )
     if row is None:
-        return Floor(history=NEVER, missed=NEVER, compensated=NEVER, end=0, tip=0, expires_at=None)
+        return Floor(
+            history=NEVER,
+            missed=NEVER,
+            compensated=NEVER,
+            end=0,
+            tip=0,
+            expires_at=None,
+            max_age=None,
+            held=False,
+            uncounted=False,
+        )
     needed = {
         name: NEVER if row[name] is None else row[name] for name in ("history", "missed", "compensated")
     }
-    return Floor(**needed, end=row["ends"], tip=row["tip"], expires_at=row["expires_at"])
+    return Floor(
+        **needed,
+        end=row["ends"],
+        tip=row["tip"],
+        expires_at=row["expires_at"],
+        max_age=row["max_age"],
+        held=row["held"],
+        uncounted=row["uncounted"],
+    )
 
 
 async def grant(connection: Connection, channel_id: int, floor: int) -> None:
@@ -199,6 +263,22 @@ async def grant(connection: Connection, channel_id: int, floor: int) -> None:
 async def delete_reclaimed(connection: Connection, channel_id: int, below: int) -> int:
     """Delete what is below both; how many rows went."""
     status: str = await connection.execute(statement("retention", "delete_reclaimed"), channel_id, below)
+    return int(status.removeprefix("DELETE "))
+
+
+async def finish_reclaimed(connection: Connection, channel_id: int) -> None:
+    """What goes with messages: rows that hid them, and the content of recalled ones where no hold covers them any more.
+
+    The caller shares the app's row, so that no hold comes in between.
+    """
+    await connection.execute(statement("retention", "delete_hidden"), channel_id)
+    await connection.execute(statement("retention", "empty_recalled"), channel_id)
+    await connection.execute(statement("retention", "update_emptied"), channel_id)
+
+
+async def delete_counted_marks(connection: Connection, *, now: int, most: int) -> int:  # noqa: ARG001 - as all sweeps
+    """Forget what receipts were counted against, where all that they hid is gone; how many rows."""
+    status: str = await connection.execute(statement("retention", "delete_counted_marks"), most)
     return int(status.removeprefix("DELETE "))
 
 
@@ -235,3 +315,66 @@ async def delete_ended_conversations(connection: Connection, *, now: int, most: 
     if rows:
         await connection.execute(statement("retention", "delete_marks_of_users"), *_columns(rows, 2))
     return len(rows)
+
+
+async def insert_job(connection: Connection, *values: object) -> None:
+    """Write a new job."""
+    await connection.execute(statement("retention", "insert_job"), *values)
+
+
+async def count_conversations(connection: Connection, app_key: str, user_id: str) -> int:
+    """How many channels a user takes part in."""
+    total: int = await connection.fetchval(statement("retention", "count_conversations"), app_key, user_id)
+    return total
+
+
+async def get_job(connection: Connection, app_key: str, id_: UUID) -> Row | None:
+    """A job's row."""
+    return await connection.fetchrow(statement("retention", "get_job"), app_key, id_)
+
+
+async def lease_jobs(connection: Connection, now: int, lease_ends: int, most: int) -> list[Row]:
+    """Jobs that are ours until the lease ends."""
+    return await connection.fetch(statement("retention", "lease_jobs"), now, lease_ends, most)
+
+
+async def lock_job(connection: Connection, id_: UUID) -> Row | None:
+    """A job's row, locked until the transaction ends."""
+    return await connection.fetchrow(statement("retention", "lock_job"), id_)
+
+
+async def update_job(connection: Connection, *values: object) -> None:
+    """Write how far a job came."""
+    await connection.execute(statement("retention", "update_job"), *values)
+
+
+async def cancel_job(connection: Connection, app_key: str, id_: UUID) -> None:
+    """Stop a job; its requests are to be undone."""
+    await connection.execute(statement("retention", "cancel_job"), app_key, id_)
+
+
+async def list_conversations_after(
+    connection: Connection, app_key: str, user_id: str, after: int, most: int
+) -> list[Row]:
+    """The next channels of a user."""
+    return await connection.fetch(
+        statement("retention", "list_conversations_after"), app_key, user_id, after, most
+    )
+
+
+async def list_requests_of_job(
+    connection: Connection, id_: UUID, now: int, most: int
+) -> list[tuple[int, UUID]]:
+    """(channel id, id) of the requests of a job that may still be undone."""
+    rows = await connection.fetch(statement("retention", "list_requests_of_job"), id_, now, most)
+    return [(row["channel_id"], row["id"]) for row in rows]
+
+
+async def list_positions_by_sender(
+    connection: Connection, channel_id: int, senders: Sequence[str], after: int, before: int, most: int
+) -> list[int]:
+    """The next messages of some senders in a channel."""
+    rows = await connection.fetch(
+        statement("retention", "list_positions_by_sender"), channel_id, senders, after, before, most
+    )
+    return [row["position"] for row in rows]

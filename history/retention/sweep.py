@@ -25,6 +25,8 @@ class SweepReport:
     devices: int
     conversations: int
     clean_requests: int
+    clean_marks: int
+    jobs: int
 
     @property
     def more(self) -> bool:
@@ -37,6 +39,8 @@ class SweepReport:
                 self.devices,
                 self.conversations,
                 self.clean_requests,
+                self.clean_marks,
+                self.jobs,
             )
             >= MOST_ROWS
         )
@@ -57,6 +61,8 @@ class Sweep:
             clean_requests=await self._delete("delete_old_requests", now=now),
             devices=await self._devices(now=now),
             conversations=await self._conversations(now=now),
+            clean_marks=await self._marks(now=now),
+            jobs=await self._delete("delete_old_jobs", now=now),
         )
 
     async def _delete(self, name: str, *, now: int) -> int:
@@ -70,6 +76,9 @@ class Sweep:
 
     async def _conversations(self, *, now: int) -> int:
         return await self._batch(store.delete_ended_conversations, now=now)
+
+    async def _marks(self, *, now: int) -> int:
+        return await self._batch(store.delete_counted_marks, now=now)
 
     async def _batch(self, delete: Callable[..., Awaitable[int]], *, now: int) -> int:
         async def work() -> int:

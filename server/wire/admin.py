@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from server.wire.common import MessageId, Name
+from server.wire.common import Id, MessageId, Name, TypeNumber
 
 
 class NewApp(Struct):
@@ -86,6 +86,55 @@ class Nothing(Struct):
     """Done."""
 
 
+class HoldChannel(Struct, kw_only=True):
+    """A channel: userIds for a direct one, channelId and userId for a system one, channelId for the others."""
+
+    channelType: TypeNumber
+    channelId: Id | None = None
+    userIds: Annotated[list[Id], Meta(min_length=2, max_length=2)] | None = None
+    userId: Id | None = None
+
+
+class NewHold(Struct, kw_only=True):
+    """A hold on a channel, on a user, or, with neither, on the app."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=512)]
+    channel: HoldChannel | None = None
+    userId: Id | None = None
+
+
+class HoldView(Struct):
+    """A hold; kind is app, channel or user."""
+
+    id: str
+    kind: str
+    channelType: int | None
+    channelKey: list[str] | None
+    userId: str | None
+    reason: str
+    createdAt: int
+
+
+class HoldList(Struct):
+    """The holds of an app, oldest first."""
+
+    holds: list[HoldView]
+
+
+class PolicyPut(Struct, kw_only=True):
+    """How old messages may be; confirm is needed where that takes messages from view."""
+
+    maxAgeDays: Annotated[int, Meta(ge=1, le=36_500)]
+    confirm: Annotated[str, Meta(max_length=64)] | None = None
+
+
+class PolicyView(Struct):
+    """The scope's own age, and the one that counts for it."""
+
+    maxAgeDays: int | None
+    effectiveMaxAgeDays: int | None
+
+
 class SettingsPatch(Struct, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """The settings to change; docs/operations.md says what each does."""
 
@@ -107,6 +156,8 @@ class SettingsPatch(Struct, kw_only=True, forbid_unknown_fields=True, rename="ca
     journal_days: Annotated[int, Meta(ge=31, le=3650)] | None = None
     token_days: Annotated[int, Meta(ge=1, le=3650)] | None = None
     idempotency_hours: Annotated[int, Meta(ge=1, le=720)] | None = None
+    retention_days: Annotated[int, Meta(ge=0, le=36_500)] | None = None
+    confirm: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class SettingsView(Struct, kw_only=True, rename="camel"):
@@ -130,3 +181,4 @@ class SettingsView(Struct, kw_only=True, rename="camel"):
     journal_days: int
     token_days: int
     idempotency_hours: int
+    retention_days: int

@@ -40,3 +40,13 @@ class Fault(Struct):
 
     code: int
     errorMessage: str
+
+
+class Unconfirmed(Struct):
+    """What would go from view, and what to send back to have it done."""
+
+    code: int
+    errorMessage: str
+    messages: int
+    channels: int
+    confirm: str

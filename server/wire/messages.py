@@ -142,16 +142,3 @@ class HistoryPage(Struct):
     """Newest first. It may hold more than pageSize: the rest of the last millisecond comes along."""
 
     messages: list[HistoryRecord]
-
-
-class Clean(Struct, kw_only=True):
-    """Clean the history of one user (channel types 1, 3, 6) or of everyone (4)."""
-
-    channelType: TypeNumber
-    fromUserId: Id
-    channelId: Id
-    sentAt: Annotated[
-        str | int | None, Meta(description="Milliseconds; messages before it go. Absent or empty: all")
-    ] = None
-    deleteCompensated: bool | None = None
-    reason: Annotated[str, Meta(max_length=512)] | None = None

@@ -12,6 +12,10 @@ from tests.api.client import ACK, CLEAN, DELETE, HISTORY, SEND, SYNC, Api, Keys
 
 ADMIN = "/admin/apps"
 OF_APP = "/admin/apps/{appKey}"
+RECALL_BY_SENDER = "/v4/channel/message/recall-by-sender"
+HIDE = "/v4/channel/message/history/hide"
+EXPLAIN = "/v4/message/explain"
+POLICIES = (f"{OF_APP}/policies/{{channelType}}", f"{OF_APP}/policies/{{channelType}}/{{channelId}}")
 SENDS = {kind: f"/v4/{kind}-channel/message/send" for kind in ("direct", "group", "open", "system")}
 HISTORIES = {kind: f"/v4/{kind}-channel/history-message/list" for kind in SENDS}
 assert (SENDS["direct"], HISTORIES["direct"]) == (SEND, HISTORY)
@@ -27,6 +31,15 @@ class Scene:
     open: str
     system: str
     key_id: str
+    hold_id: str
+    request_id: str
+    plan_hash: str
+
+
+NOBODY = Scene(direct="", group="", open="", system="", key_id="", hold_id="", request_id="", plan_hash="")
+"""For those who look at the fields alone."""
+DAYS = 60
+"""The app's retentionDays, and those of each policy: none of them ever takes a message from view."""
 
 
 async def make_scene(api: Api, keys: Keys | None = None) -> Scene:
@@ -45,7 +58,35 @@ async def make_scene(api: Api, keys: Keys | None = None) -> Scene:
     await api.do("user/message/sync", userId="bob", deviceId="phone")
     path = f"/admin/apps/{api.keys.app_key}/keys"
     made = await api.admin("POST", path, {"name": "our key", "scope": "api"})
-    return Scene(key_id=made.json["id"], **sent)
+    base = f"/admin/apps/{api.keys.app_key}"
+    held = await api.admin("POST", f"{base}/holds", {"reason": "our case", "userId": "zoe"})
+    refused = await api.admin("PATCH", f"{base}/settings", {"retentionDays": DAYS})
+    await api.set(retentionDays=DAYS, confirm=refused.json["confirm"])
+    nothing = {"channelType": 1, "fromUserId": "zoe", "channelId": "nobody", "undoSeconds": 30 * 86_400}
+    cleaned = await api.post(CLEAN, nothing)
+    plan = await api.do("channel/message/history/clean/preview", **cleaning(api.now_ms))
+    return Scene(
+        key_id=made.json["id"],
+        hold_id=held.json["id"],
+        request_id=cleaned.headers["Clean-Request-Id"],
+        plan_hash=plan["planHash"],
+        **sent,
+    )
+
+
+def cleaning(now: int, **more: object) -> dict[str, Any]:
+    """A clean of bob in his channel with ann: of what was sent before this millisecond, which is nothing."""
+    return {
+        "channelType": 1,
+        "fromUserId": "bob",
+        "channelId": "ann",
+        "sentAt": str(now),
+        "scope": "user",
+        "deleteCompensated": False,
+        "undoSeconds": 3600,
+        "reason": "asked",
+        **more,
+    }
 
 
 def send(**more: object) -> dict[str, Any]:
@@ -81,8 +122,7 @@ def members(*users: str) -> dict[str, Any]:
 
 def bodies(scene: Scene, now: int) -> dict[tuple[str, str], dict[str, Any] | None]:
     """(method, path) of every route: its body, None where it takes none. None undoes what another needs."""
-    clean = {"channelType": 1, "fromUserId": "bob", "channelId": "ann", "sentAt": str(now)}
-    clean |= {"deleteCompensated": False, "reason": "asked"}
+    clean = cleaning(now, planHash=scene.plan_hash)
     list_ = {"pageToken": "", "pageSize": 50, "order": 0}
     posts: dict[str, dict[str, Any]] = {
         SENDS["direct"]: send(
@@ -110,6 +150,42 @@ def bodies(scene: Scene, now: int) -> dict[tuple[str, str], dict[str, Any] | Non
         },
         CLEAN: clean,
         DELETE: clean,
+        f"{CLEAN}/batch": {"items": [clean]},
+        f"{CLEAN}/preview": clean,
+        f"{CLEAN}/status": {"requestId": scene.request_id},
+        f"{CLEAN}/list": {
+            "userId": "bob",
+            "channelType": 1,
+            "channelId": "ann",
+            "state": "accepted",
+            "startAt": 0,
+            "endAt": now,
+            "pageSize": 10,
+            "cursor": "",
+        },
+        f"{CLEAN}/cancel": {"requestId": scene.request_id, "reason": "a mistake", "operator": "cid"},
+        f"{CLEAN}/user": {
+            "userId": "bob",
+            "sentAt": str(now),
+            "deleteCompensated": False,
+            "undoSeconds": 3600,
+            "reason": "asked",
+        },
+        RECALL_BY_SENDER: {
+            "channelType": 3,
+            "channelId": "g",
+            "fromUserIds": ["ann"],
+            "before": str(now),
+            "reason": "spam",
+        },
+        HIDE: {"userId": "bob", "channelType": 3, "channelId": "g", "messageIds": [scene.group]},
+        EXPLAIN: {
+            "channelType": 3,
+            "channelId": "g",
+            "messageId": scene.group,
+            "userId": "bob",
+            "deviceId": "phone",
+        },
         "/v4/group-channel/create": {
             "channelId": "new",
             "name": "New",
@@ -154,6 +230,12 @@ def bodies(scene: Scene, now: int) -> dict[tuple[str, str], dict[str, Any] | Non
         ADMIN: {"name": "new"},
         f"{OF_APP}/secret": {"overlapSeconds": 3600},
         f"{OF_APP}/keys": {"name": "dashboard", "scope": "admin-read"},
+        # a hold is on a channel or on a user, and a direct channel is its two users
+        f"{OF_APP}/holds": {
+            "reason": "a case",
+            "channel": {"channelType": 1, "userIds": ["ann", "bob"], "channelId": None, "userId": None},
+            "userId": None,
+        },
     }
     others: dict[tuple[str, str], dict[str, Any] | None] = {
         ("GET", ADMIN): None,
@@ -177,9 +259,16 @@ def bodies(scene: Scene, now: int) -> dict[tuple[str, str], dict[str, Any] | Non
             "journalDays": 365,
             "tokenDays": 365,
             "idempotencyHours": 24,
+            # it stands alone or not at all: it may need the confirmation
+            "retentionDays": None,
+            "confirm": "x",
         },
         ("GET", f"{OF_APP}/keys"): None,
         ("DELETE", f"{OF_APP}/keys/{{keyId}}"): None,
+        ("GET", f"{OF_APP}/holds"): None,
+        ("DELETE", f"{OF_APP}/holds/{{holdId}}"): None,
+        **{("PUT", path): {"maxAgeDays": DAYS, "confirm": "x"} for path in POLICIES},
+        **{(method, path): None for method in ("GET", "DELETE") for path in POLICIES},
         ("GET", "/healthz"): None,
         ("GET", "/readyz"): None,
     }
@@ -188,4 +277,13 @@ def bodies(scene: Scene, now: int) -> dict[tuple[str, str], dict[str, Any] | Non
 
 def filled(path: str, app_key: str, scene: Scene) -> str:
     """The path with its names filled in."""
-    return path.replace("{appKey}", app_key).replace("{keyId}", scene.key_id)
+    names = {
+        "appKey": app_key,
+        "keyId": scene.key_id,
+        "holdId": scene.hold_id,
+        "channelType": "3",
+        "channelId": "g",
+    }
+    for name, text in names.items():
+        path = path.replace(f"{{{name}}}", text)
+    return path

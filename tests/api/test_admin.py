@@ -29,6 +29,7 @@ DEFAULTS: dict[str, object] = {
     "journalDays": 365,
     "tokenDays": 365,
     "idempotencyHours": 24,
+    "retentionDays": 0,
 }
 RANGES = {
     "compensationDays": (0, 7),

@@ -13,7 +13,7 @@ import pytest
 
 from server.calls import Caller, Route
 from server.routes import ROUTES
-from tests.api.bodies import OF_APP, SENDS, Scene, bodies, filled, make_scene
+from tests.api.bodies import NOBODY, OF_APP, SENDS, Scene, bodies, filled, make_scene
 from tests.api.client import ACK, CLEAN, DELETE, SEND, SYNC, Answer, Api, signed
 from tests.api.wrong_values import ABSENT, FIELDS, Wrong
 
@@ -85,7 +85,7 @@ def twice(body: dict[str, Any], field: str, value: object) -> bytes:
 
 def test_the_table_has_every_field_of_every_route_and_no_other() -> None:
     assert set(FIELDS) == {(route.method, route.path) for route in TAKING}
-    some = bodies(Scene(direct="", group="", open="", system="", key_id=""), 0)
+    some = bodies(NOBODY, 0)
     for route in TAKING:
         assert route.body is not None
         names = set(route.body.__struct_encode_fields__)
@@ -154,7 +154,7 @@ async def test_a_body_that_is_no_json_object_is_refused(api: Api, area: str) -> 
         (b"\xef\xbb\xbf{}", 1002),
         (b"[" * 100_000, 1002),
         (b'{"a":' * 100_000, 1002),
-        (b'{"fromUserId":7,"overlapSeconds":' + b"9" * 10_000 + b"}", 1002),
+        (b'{"fromUserId":7,"userId":7,"overlapSeconds":' + b"9" * 10_000 + b"}", 1002),
     ]
     before = await api.everything()
     for route, body in routes:
@@ -188,9 +188,10 @@ async def test_names_in_a_path_that_are_none_are_not_found(api: Api, app_key: st
             continue
         body = bodies(scene, api.now_ms)[route.method, route.path]
         (await api.admin(route.method, filled(route.path, app_key, scene), body)).refused(404, 404)
-        if "{keyId}" in route.path:
-            path = route.path.replace("{appKey}", api.keys.app_key).replace("{keyId}", app_key)
-            (await api.admin(route.method, path)).refused(404, 404)
+        for name in ("{keyId}", "{holdId}"):
+            if name in route.path:
+                path = route.path.replace("{appKey}", api.keys.app_key).replace(name, app_key)
+                (await api.admin(route.method, path)).refused(404, 404)
     assert await api.everything() == before
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.api.bodies import ADMIN, HISTORIES, OF_APP, SENDS
+from tests.api.bodies import ADMIN, EXPLAIN, HIDE, HISTORIES, OF_APP, POLICIES, RECALL_BY_SENDER, SENDS
 from tests.api.client import ACK, CLEAN, DELETE, SYNC
 
 ABSENT = object()
@@ -83,14 +83,26 @@ HISTORY: Fields = {
     "includeStart": [*REQUIRED, *SWITCH],
     "pageSize": PAGE_SIZE,
 }
+REASON = text(most=512, least=0)
+HASH = text(least=0)
+UNDO = whole(0, 30 * 86_400)
+SENT_AT = wrong("x", -1, 1.5, YES, 1_566_281_295, 10**14, 10**30, "9" * 5000, "٣", [], {}, "a\0b")
 CLEANING: Fields = {
     "channelType": TYPE,
     "fromUserId": ID,
     "channelId": ID,
-    "sentAt": wrong("x", -1, 1.5, YES, 1_566_281_295, 10**14, 10**30, "9" * 5000, "٣", [], {}, "a\0b"),
+    "sentAt": SENT_AT,
+    "scope": [*TEXT, *wrong("", "x", "Everyone", "user ")],
     "deleteCompensated": SWITCH,
-    "reason": text(most=512, least=0),
+    "undoSeconds": UNDO,
+    "reason": REASON,
+    "planHash": HASH,
 }
+JUDGED_BY_ITEM = {
+    "channelType": [*REQUIRED, *wrong("1", "", YES, 1.5, [], {})],
+    "sentAt": wrong(1.5, YES, [], {}, "a\0b"),
+}
+"""Of these a batch refuses what is of the wrong kind; the rest is the error of its item."""
 MEMBERS: Fields = {
     "channelId": ID,
     **must(ids("userIds", 1000)),
@@ -120,6 +132,8 @@ SETTINGS: Fields = {
     "journalDays": whole(31, 3650),
     "tokenDays": whole(1, 3650),
     "idempotencyHours": whole(1, 720),
+    "retentionDays": whole(0, 36_500),
+    "confirm": HASH,
 }
 POSTS: dict[str, Fields] = {
     SENDS["direct"]: {
@@ -159,6 +173,51 @@ POSTS: dict[str, Fields] = {
     },
     CLEAN: CLEANING,
     DELETE: CLEANING,
+    f"{CLEAN}/batch": {
+        "items": [*REQUIRED, *wrong("x", [], {}, 7, [7], [None], [[]], [{}] * 1001)],
+        **{f"items.0.{name}": table for name, table in {**CLEANING, **JUDGED_BY_ITEM}.items()},
+    },
+    f"{CLEAN}/preview": CLEANING,
+    f"{CLEAN}/status": {"requestId": ID},
+    f"{CLEAN}/list": {
+        "userId": text(),
+        "channelType": [*NUMBER, *wrong(0, 2, 5, 7, 10, -1)],
+        "channelId": text(),
+        "state": [*TEXT, *wrong("", "x", "Applied", "done")],
+        "startAt": TIME,
+        "endAt": TIME,
+        "pageSize": PAGE_SIZE,
+        "cursor": PAGE_TOKEN,
+    },
+    f"{CLEAN}/cancel": {"requestId": ID, "reason": REASON, "operator": text()},
+    f"{CLEAN}/user": {
+        "userId": ID,
+        "sentAt": SENT_AT,
+        "deleteCompensated": SWITCH,
+        "undoSeconds": UNDO,
+        "reason": REASON,
+    },
+    RECALL_BY_SENDER: {
+        "channelType": TYPE,
+        "channelId": ID,
+        **must(ids("fromUserIds", 100)),
+        "before": SENT_AT,
+        "reason": REASON,
+    },
+    HIDE: {
+        "userId": ID,
+        "channelType": [*TYPE, *wrong(4)],
+        "channelId": ID,
+        "messageIds": [*REQUIRED, *wrong("x", [], {}, 7, ["x"] * 101)],
+        "messageIds.0": [*wrong(None), *text()],
+    },
+    EXPLAIN: {
+        "channelType": TYPE,
+        "channelId": ID,
+        "messageId": [*REQUIRED, *MESSAGE_ID],
+        "userId": ID,
+        "deviceId": text(),
+    },
     "/v4/group-channel/create": {
         "channelId": ID,
         "name": ID,
@@ -212,6 +271,16 @@ POSTS: dict[str, Fields] = {
     "/v4/auth/access-token/expire": {**must(ids("userIds", 100)), "expiresAt": [*REQUIRED, *TIME]},
     ADMIN: {"name": ID},
     f"{OF_APP}/secret": {"overlapSeconds": whole(0, 30 * 86_400)},
+    f"{OF_APP}/holds": {
+        "reason": [*REQUIRED, *text(most=512)],
+        "channel": wrong("x", [], 7, YES, {}),
+        "channel.channelType": TYPE,
+        "channel.channelId": text(),
+        "channel.userIds": wrong(ABSENT, None, "bob", {}, 7, [], ["a"], ["a", "b", "c"]),
+        "channel.userIds.0": [*wrong(None), *text()],
+        "channel.userId": text(),
+        "userId": [*text(), *wrong("ann")],
+    },
     f"{OF_APP}/keys": {
         "name": ID,
         "scope": [*REQUIRED, *TEXT, *wrong("", "x", "Admin", "api ")],
@@ -220,4 +289,5 @@ POSTS: dict[str, Fields] = {
 FIELDS: dict[tuple[str, str], Fields] = {
     **{("POST", path): fields for path, fields in POSTS.items()},
     ("PATCH", f"{OF_APP}/settings"): SETTINGS,
+    **{("PUT", path): {"maxAgeDays": [*REQUIRED, *whole(1, 36_500)], "confirm": HASH} for path in POLICIES},
 }

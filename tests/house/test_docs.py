@@ -25,7 +25,7 @@ from server.app import MOST_BODY_BYTES
 from server.calls import Caller, Route
 from server.errors import ANSWERS
 from server.routes import ROUTES
-from server.wire.admin import SettingsPatch
+from server.wire.admin import SettingsPatch, SettingsView
 from server.wire.messages import Send
 from worker.settings import JOBS
 
@@ -85,7 +85,9 @@ def range_of(name: str) -> str:
 
 def test_every_app_setting_has_its_default_and_range() -> None:
     documented = {named(row[0])[0]: row for row in rows(section(OPERATIONS, "## App settings"))}
-    outside = dict(zip(SettingsPatch.__struct_fields__, SettingsPatch.__struct_encode_fields__, strict=True))
+    outside = dict(zip(SettingsView.__struct_fields__, SettingsView.__struct_encode_fields__, strict=True))
+    # confirm is a word about a change, no setting
+    assert set(SettingsPatch.__struct_fields__) == {*outside, "confirm"}
     settings = dataclasses.asdict(AppSettings())
     assert set(settings) == set(outside)
     assert set(documented) == set(outside.values())

@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from history import errors as tree
-from history.errors import InvalidInput, RateLimited, TidemarkError, Unavailable
+from history.errors import InvalidInput, NotConfirmed, RateLimited, TidemarkError, Unavailable
 from server import errors as edge
 from server.errors import ANSWERS, INTERNAL, answer
 from server.middleware import answer_errors
@@ -21,6 +21,9 @@ STATUSES = {
     403: {403},
     404: {404},
     409: {409},
+    # ours: the field has no previews
+    4091: {409},
+    4092: {409},
     1000: {500, 503},
     1001: {401},
     1002: {400},
@@ -56,6 +59,8 @@ def made(class_: type[TidemarkError]) -> TidemarkError:
         return class_("field", "A sentence.")
     if issubclass(class_, RateLimited):
         return class_("A sentence.", retry_after=7)
+    if issubclass(class_, NotConfirmed):
+        return class_("A sentence.", messages=7, channels=2, confirm="a hash")
     return class_("A sentence.")
 
 
@@ -95,7 +100,8 @@ async def test_each_is_answered_by_its_row(class_: type[TidemarkError]) -> None:
     assert isinstance(response, web.Response)
     row = ANSWERS[class_]
     assert response.status == row.status
-    assert response.body == f'{{"code":{row.code},"errorMessage":"A sentence."}}'.encode()
+    more = ',"messages":7,"channels":2,"confirm":"a hash"' if class_ is NotConfirmed else ""
+    assert response.body == f'{{"code":{row.code},"errorMessage":"A sentence."{more}}}'.encode()
     assert response.headers["X-Request-ID"] == "1"
     retry = {"RateLimited": "7"}.get(class_.__name__, "1" if issubclass(class_, Unavailable) else None)
     assert response.headers.get("Retry-After") == retry

@@ -23,6 +23,7 @@ from history.queries import blocks
 from history.retention.sweep import SweepReport
 from tests.factories import NOON, World, open_world
 
+FEATURES = sorted(path.parent.name for path in migrate.SCHEMA.parent.glob("history/*/queries.sql"))
 SCHEMA = migrate.SCHEMA.read_text(encoding="utf-8")
 NEWEST = max(migrate.migrations())
 
@@ -108,7 +109,16 @@ async def test_ids_compare_byte_by_byte_and_nothing_is_unique_without_its_channe
         if c in ids and collation not in ('"C"', "-")
     ]
     assert loose == []
-    reference = {"schema_version", "apps", "keys", "tokens", "devices"}
+    reference = {
+        "schema_version",
+        "apps",
+        "keys",
+        "tokens",
+        "devices",
+        "holds",
+        "policies",
+        "jobs",
+    }
     unique = [
         (t, text) for t, _, text, _ in catalog["indexes"] if "UNIQUE" in str(text) and t not in reference
     ]
@@ -126,11 +136,10 @@ def test_the_bits_and_numbers_of_python_are_those_of_sql() -> None:
     bits = re.search(r"-- bits: (.+\n\s+-- .+)\n\s+flags ", SCHEMA)
     assert bits is not None
     words = {int(n): word for n, word in re.findall(r"(\d+) (\w+(?: carry \w+)?)", bits[1])}
-    assert words == {1: "stored", 2: "echoed", 4: "recalled", 8: "silent", 16: "may carry metadata"}
+    assert words == {1: "stored", 2: "echoed", 8: "silent", 16: "may carry metadata"}
     assert {flag.value: flag.name for flag in Flags} == {
         1: "PERSISTED",
         2: "ECHOED",
-        4: "RECALLED",
         8: "SILENT",
         16: "METADATA",
     }
@@ -144,10 +153,14 @@ def test_the_bits_and_numbers_of_python_are_those_of_sql() -> None:
 
 def test_the_states_of_the_journal_are_those_that_statements_know() -> None:
     """No statement asks for a state that cannot be, and none is never left."""
-    text = "".join(
-        block.sql for feature in ("messages", "delivery", "retention") for block in blocks(feature).values()
-    )
-    assert set(re.findall(r"state = '(\w+)'", text)) == _in_list("clean_requests_state_known")
+    states, jobs = _in_list("clean_requests_state_known"), _in_list("jobs_state_known")
+    text = "".join(block.sql for feature in FEATURES for block in blocks(feature).values())
+    assert set(re.findall(r"state = '(\w+)'", text)) == states
+    listed = {
+        word for words in re.findall(r"state IN \(([^)]+)\)", text) for word in re.findall(r"\w+", words)
+    }
+    assert listed <= states
+    assert set(re.findall(r"state <> '(\w+)'", text)) <= jobs
 
 
 async def test_the_default_settings_of_python_are_those_of_sql(database_url: str) -> None:
@@ -205,6 +218,7 @@ async def test_this_month_and_the_next_two_are_made_ahead(database_url: str) -> 
 
 ENDS = {
     "messages": "delete_reclaimed",
+    "hidden_messages": "delete_hidden",
     "conversations": "delete_left_conversations",
     "device_marks": "delete_marks_of_devices",
     "devices": "delete_unused_devices",
@@ -212,10 +226,12 @@ ENDS = {
     "message_keys": "delete_lapsed_keys",
     "recalls": "delete_old_recalls",
     "clean_requests": "delete_old_requests",
+    "clean_marks": "delete_counted_marks",
+    "jobs": "delete_old_jobs",
 }
 """How the rows of each table that only grows come to their end."""
-STAYS = {"schema_version", "apps", "keys", "channels"}
-"""One row; what admins make; and the ids of channels, which stay taken."""
+STAYS = {"schema_version", "apps", "keys", "channels", "holds", "policies"}
+"""One row; what admins make and remove; and the ids of channels, which stay taken."""
 
 
 async def test_every_table_that_only_grows_has_an_end(database_url: str) -> None:
@@ -226,7 +242,7 @@ async def test_every_table_that_only_grows_has_an_end(database_url: str) -> None
         deleted = re.findall(r"^DELETE FROM (\w+)", blocks("retention")[name].sql, re.MULTILINE)
         assert deleted == [table]
     reported = {*SweepReport.__dataclass_fields__}
-    assert reported == set(ENDS) - {"messages", "device_marks"}
+    assert reported == set(ENDS) - {"messages", "hidden_messages", "device_marks"}
 
 
 # the first version with rows in it -----------------------------------------------------------------------------------

@@ -325,7 +325,14 @@ class Model:
         """Requests that are applied and past their undo window count for the floor; how many."""
         count = 0
         for request in self.journal:
-            if request.state == "applied" and request.undo_until <= self.now:
+            # what was asked for before is applied before: receipts tell what was there
+            waits = any(
+                other.channel == request.channel
+                and other.state == "accepted"
+                and other.accepted_at < request.accepted_at
+                for other in self.journal
+            )
+            if request.state == "applied" and request.undo_until <= self.now and not waits:
                 request.state = "settled"
                 count += 1
                 if marks := self._marks(request):

@@ -224,6 +224,8 @@ class Steps:
     ) -> None:
         """A clean, and how far it comes at once; with it goes what else waits."""
         whose = EVERYONE if other == HALL else whose  # a clean of an open channel takes everyone's history
+        # no two cleans of a process are accepted at the same instant
+        self.go_to(self.model.now + 1)
         pair = PairKey(self.world.channel_id(user, other), whose)
         accepted = self.world.run(self.world.clean(user, other, whose=whose, sent_at=sent_at, flag=flag))
         request = self.model.accept(pair, sent_at=sent_at, flag=flag)
@@ -303,8 +305,14 @@ class Steps:
         assert applied == self.model.apply_forgotten()
 
     def settle(self) -> None:
-        """The worker settles what is past its undo window."""
+        """The worker counts what was applied, and settles what is past its undo window."""
+        self.count()
         assert self.world.run(self.world.cleans.settle(now=self.model.now)) == self.model.settle()
+
+    def count(self) -> None:
+        """The worker counts what applied cleans did, for their receipts."""
+        while self.world.run(self.world.receipts.count()):
+            pass
 
     def mark_moved(self) -> None:
         """The worker marks what a setting moved."""
@@ -312,6 +320,8 @@ class Steps:
 
     def visit_due(self) -> int:
         """The worker reclaims in channels that are due; in how many. Each is reclaimed to the model's floor."""
+        # nothing goes that a receipt still has to count
+        self.count()
         reports = self.world.run(self.world.reclaim.visit_due(now=self.model.now))
         for report in reports:
             floor = rules.floor(self.model, report.channel_id)

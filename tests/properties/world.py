@@ -23,6 +23,7 @@ from history.delivery.service import Delivery
 from history.errors import Conflict, InvalidInput, NotFound
 from history.messages.model import Draft, Flags, Message, Range
 from history.messages.service import Messages
+from history.receipts.service import Receipts
 from history.retention.model import WAITING_PAIRS, Accepted, CleanDraft, Pair, cutoff_before, queue_member
 from history.retention.reclaim import Reclaim
 from history.retention.service import Cleans
@@ -94,6 +95,7 @@ class World:
         channels = Channels(database)
         self.apps = Apps(database, clock, master_key=bytes(32))
         self.cleans = Cleans(database, channels, clock)
+        self.receipts = Receipts(database, self.apps, channels, clock, most_rows=BATCH)
         self.reclaim = Reclaim(database, clock, batch=BATCH)
         self.queue = Queue(ground.redis, Breaker())
         self._membership = Membership(database, channels, clock)

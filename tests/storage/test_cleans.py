@@ -162,13 +162,13 @@ async def test_requests_settle_when_their_undo_window_is_over(world: World) -> N
     await world.send()
     accepted = await world.clean("bob", "ann", flag=True)
     end = NOON + 60 * SECOND
-    assert await world.cleans.settle(now=end) == 0
+    assert await world.settle(now=end) == 0
     await world.apply(accepted)
-    assert await world.cleans.settle(now=end - 1) == 0
+    assert await world.settle(now=end - 1) == 0
     assert await _marks(world) == (accepted.cutoff, accepted.cutoff, 0, 0)
-    assert await world.cleans.settle(now=end) == 1
+    assert await world.settle(now=end) == 1
     assert await _marks(world) == (accepted.cutoff,) * 4
-    assert await world.cleans.settle(now=end) == 0
+    assert await world.settle(now=end) == 0
     assert await _states(world) == ["settled"]
     assert await world.value("SELECT next_reclaim_at FROM channels") == end
 
@@ -182,9 +182,9 @@ async def test_settling_takes_only_what_is_due(world: World) -> None:
     await world.set(undo_seconds=3600)
     second = await world.clean("bob", "ann", flag=True)
     await world.apply(first, second)
-    assert await world.cleans.settle(now=NOON + 61 * SECOND) == 1
+    assert await world.settle(now=NOON + 61 * SECOND) == 1
     assert await _marks(world) == (second.cutoff, second.cutoff, first.cutoff, 0)
-    assert await world.cleans.settle(now=NOON + DAY) == 1
+    assert await world.settle(now=NOON + DAY) == 1
     assert await _marks(world) == (second.cutoff,) * 4
 
 
@@ -195,7 +195,7 @@ async def test_everyones_clean_raises_the_marks_of_the_channel(world: World) -> 
     accepted = await world.clean("bob", "ann", everyone=True, flag=True)
     assert accepted.pair.user_id == EVERYONE
     await world.apply(accepted)
-    await world.cleans.settle(now=NOON)
+    await world.settle(now=NOON)
     sql = "SELECT history_cutoff, sync_cutoff, settled_history_cutoff, settled_sync_cutoff FROM channels"
     (row,) = await world.rows(sql)
     assert tuple(row) == (sent + 1,) * 4

@@ -218,6 +218,7 @@ async def test_a_page_of_conversations_is_cut_by_bytes_and_goes_on(
             most=10,
             most_unread=10,
             most_bytes=3_900,
+            now=NOON,
         )
     assert len(cut) == 2, "what no page will hold is not even fetched"
 

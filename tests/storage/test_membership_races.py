@@ -130,6 +130,7 @@ async def test_settling_waits_for_a_join_before_it_locks_a_conversation(world: W
     sent = await world.post(g)
     await world.clean_in(g, "bob")
     await world.apply()
+    await world.count()
     async with held(world) as connection:
         await connection.execute(LOCK_CHANNEL)
         settling = asyncio.create_task(world.cleans.settle(now=NOON))
@@ -177,9 +178,9 @@ async def test_everything_at_once_in_a_few_groups_deadlocks_nowhere(world: World
                 case 4 | 5:
                     await side.clean_in(g, dice.choice((*users, EVERYONE)), flag=True)
                     await side.apply()
-                    await side.cleans.settle(now=NOON)
+                    await side.settle()
                 case 6:
-                    await side.reclaim.visit_due(now=NOON)
+                    await side.reclaim.visit_due(now=side.clock.now())
                 case _:
                     # "ann" alone is sure to be a member
                     await side.ack_in(g, "ann", first[g])

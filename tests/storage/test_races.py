@@ -76,7 +76,7 @@ async def _due(world: World) -> None:
     await world.ack("bob", "ann", await world.send())
     await world.clean("bob", "ann")
     await world.apply()
-    assert await world.cleans.settle(now=NOON) == 1
+    assert await world.settle(now=NOON) == 1
 
 
 async def test_an_append_that_commits_after_a_clean_was_accepted_survives_it(world: World) -> None:
@@ -160,6 +160,7 @@ async def test_a_clean_accepted_while_settle_waits_is_not_settled(world: World) 
     await world.send()
     async with held(world) as connection:
         await connection.execute(LOCK_CONVERSATION)
+        await world.count()
         settling = asyncio.create_task(world.cleans.settle(now=world.clock.now()))
         await somebody_waits(world)
         second = await world.clean("bob", "ann", flag=True)
@@ -168,7 +169,7 @@ async def test_a_clean_accepted_while_settle_waits_is_not_settled(world: World) 
     assert second.cutoff > first.cutoff
     assert await world.history("bob", "ann") == []
     await world.apply(second)
-    assert await world.cleans.settle(now=world.clock.now()) == 0
+    assert await world.settle() == 0
 
 
 async def test_a_message_that_commits_while_its_grant_waits_survives(

@@ -10,7 +10,7 @@ from history.delivery.model import SyncPage
 from history.errors import InvalidInput
 from tests.factories import World, open_world
 
-ROW = "SELECT flags, content, metadata FROM messages WHERE position = $1"
+ROW = "SELECT recall_stamp, content, metadata FROM messages WHERE position = $1"
 
 
 def _told(page: SyncPage) -> list[str]:
@@ -26,9 +26,8 @@ async def test_a_recalled_message_is_in_no_history_no_sync_and_no_list(world: Wo
     await world.ack("bob", "ann", last)
     assert [at for at, _ in await world.given("bob", "tablet")] == [first, last]
     assert [at for at, _ in await world.given("ann")] == [first, last]
-    flags, content, metadata = (await world.rows(ROW, gone))[0]
-    assert (flags & 4, content, metadata) == (4, "", None)
-    assert (await world.rows(ROW, first))[0]["content"] == "text 0"
+    assert tuple((await world.rows(ROW, gone))[0]) == (1, "", None)
+    assert tuple((await world.rows(ROW, first))[0]) == (None, "text 0", None)
 
 
 async def test_only_the_sender_or_an_admin_recalls(world: World) -> None:

@@ -234,7 +234,7 @@ async def test_an_acknowledgement_marks_only_a_channel_that_waits(plain: World) 
     waits = await plain.value(NEXT)
     assert waits > NOON
     await plain.ack("bob", "ann", (await plain.stored())[0])
-    assert await plain.value(NEXT) == NOON
+    assert await plain.value(NEXT) == plain.clock.now()
 
 
 async def test_a_visit_leaves_a_due_mark_that_was_set_meanwhile(
@@ -251,11 +251,12 @@ async def test_a_visit_leaves_a_due_mark_that_was_set_meanwhile(
         await release(*arguments, **named)  # type: ignore[arg-type]
 
     await plain.apply()
-    await plain.cleans.settle(now=NOON)
+    began = plain.clock.now()
+    await plain.settle(now=began)
     monkeypatch.setattr(store, "release_channel", acknowledged_first)
-    (report,) = await plain.reclaim.visit_due(now=NOON)
-    assert (report.deleted, await plain.value(NEXT)) == (0, NOON)
-    (report,) = await plain.reclaim.visit_due(now=NOON)
+    (report,) = await plain.reclaim.visit_due(now=began)
+    assert (report.deleted, await plain.value(NEXT)) == (0, began)
+    (report,) = await plain.reclaim.visit_due(now=began)
     assert report.deleted == 1
 
 
@@ -264,12 +265,13 @@ async def test_a_claimed_channel_is_left_alone_until_its_lease_ends(plain: World
     await plain.ack("bob", "ann", await plain.send())
     await _clean_both(plain)
     await plain.apply()
-    await plain.cleans.settle(now=NOON)
+    began = plain.clock.now()
+    await plain.settle(now=began)
     async with plain.database.writing() as connection:
-        ids = await store.list_due_channels(connection, now=NOON, most=10)
-        assert await store.claim_channels(connection, ids, now=NOON, lease_ends=NOON + LEASE)
-    assert await plain.reclaim.visit_due(now=NOON + LEASE - 1) == []
-    (report,) = await plain.reclaim.visit_due(now=NOON + LEASE)
+        ids = await store.list_due_channels(connection, now=began, most=10)
+        assert await store.claim_channels(connection, ids, now=began, lease_ends=began + LEASE)
+    assert await plain.reclaim.visit_due(now=began + LEASE - 1) == []
+    (report,) = await plain.reclaim.visit_due(now=began + LEASE)
     assert report.deleted == 1
 
 
@@ -303,12 +305,13 @@ async def test_a_visit_that_takes_too_long_stops_and_the_channel_stays_due(plain
     await plain.ack("bob", "ann", sent[-1])
     await _clean_both(plain)
     await plain.apply()
-    await plain.cleans.settle(now=NOON)
+    began = plain.clock.now()
+    await plain.settle(now=began)
     plain.reclaim._batch = 2
-    plain.clock.set(NOON + LEASE)
-    (report,) = await plain.reclaim.visit_due(now=NOON)
+    plain.clock.set(began + LEASE)
+    (report,) = await plain.reclaim.visit_due(now=began)
     assert (report.deleted, report.finished) == (2, False)
-    (report,) = await plain.reclaim.visit_due(now=NOON + LEASE)
+    (report,) = await plain.reclaim.visit_due(now=began + LEASE)
     assert (report.deleted, report.finished) == (2, True)
 
 
@@ -379,7 +382,8 @@ async def test_a_message_sent_during_a_visit_keeps_its_own_look(
     await plain.ack("bob", "ann", await plain.send())
     await _clean_both(plain)
     await plain.apply()
-    await plain.cleans.settle(now=NOON)
+    began = plain.clock.now()
+    await plain.settle(now=began)
     release = store.release_channel
 
     async def sent_first(*arguments: object, **named: object) -> None:
@@ -388,7 +392,7 @@ async def test_a_message_sent_during_a_visit_keeps_its_own_look(
         await release(*arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(store, "release_channel", sent_first)
-    (report,) = await plain.reclaim.visit_due(now=NOON)
+    (report,) = await plain.reclaim.visit_due(now=began)
     assert report.deleted == 1
     plain.clock.set(NOON + 8 * DAY)
     assert await plain.work() == 1

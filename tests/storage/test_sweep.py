@@ -13,7 +13,7 @@ from tests.factories import NOON, World
 from tests.storage.test_races import held, somebody_waits
 from worker.jobs.sweep import sweep_all
 
-NONE = SweepReport(message_keys=0, recalls=0, tokens=0, devices=0, conversations=0, clean_requests=0)
+NONE = SweepReport(**dict.fromkeys(SweepReport.__dataclass_fields__, 0))
 HOUR = 3_600 * SECOND
 
 
@@ -149,18 +149,48 @@ async def test_settled_requests_end_after_the_days_of_their_app(world: World) ->
     await world.send()
     await world.clean("bob", "ann", flag=True)
     await world.apply()
-    await world.cleans.settle(now=NOON)
+    await world.settle(now=NOON)
     await world.set(undo_seconds=2_592_000)
     await world.clean("ann", "bob")
     await world.apply()
     await world.clean("ann", "bob", everyone=True)
     assert await _ended(world, NOON + 31 * DAY - 1) == {}
-    assert await _ended(world, NOON + 31 * DAY) == {"clean_requests": 1}
+    assert await _ended(world, NOON + 31 * DAY) == {"clean_requests": 1, "clean_marks": 1}
     states = await world.rows("SELECT state FROM clean_requests ORDER BY state")
     assert [row["state"] for row in states] == ["accepted", "applied"]
     assert await world.history("bob", "ann") == []
     sent = await world.send()
     assert await world.history("bob", "ann") == [sent]
+
+
+async def test_cancelled_requests_end_as_settled_ones_do_and_their_marks_with_them(world: World) -> None:
+    """Counted or not, applied or not."""
+    await world.set(journal_days=31)
+    await world.send()
+    never = await world.clean("bob", "ann")
+    await world.cancel(never)
+    applied = await world.clean("bob", "ann")
+    await world.apply()
+    await world.cancel(applied)
+    ended = world.clock.now() + 31 * DAY
+    assert await _ended(world, NOON + 31 * DAY - 1) == {}
+    assert await _ended(world, ended) == {"clean_requests": 2, "clean_marks": 1}
+
+
+async def test_finished_jobs_end_after_the_days_of_the_journal(world: World) -> None:
+    """One that runs stays, however old."""
+    await world.set(journal_days=31)
+    for _ in range(2):
+        await world.jobs.clean_user(
+            world.app_key, "bob", before=1, flag=None, undo_seconds=None, reason=None, source="test"
+        )
+    await world.execute("UPDATE jobs SET finished_at = NULL, leased_until = $1", NOON)
+    await world.execute(
+        "UPDATE jobs SET finished_at = $1, state = 'done' WHERE id = (SELECT id FROM jobs LIMIT 1)", NOON
+    )
+    assert await _ended(world, NOON + 31 * DAY - 1) == {}
+    assert await _ended(world, NOON + 31 * DAY) == {"jobs": 1}
+    assert await world.value("SELECT state FROM jobs") == "running"
 
 
 async def test_the_days_are_each_apps_own(world: World) -> None:

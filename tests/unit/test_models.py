@@ -25,7 +25,6 @@ from history.retention.model import (
     new_request_id,
     queue_member,
     read_queue_member,
-    undo_until,
 )
 
 USERS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=64)
@@ -255,12 +254,18 @@ def test_members_of_somebody_else_are_no_pair(text: str) -> None:
     assert read_queue_member(text) is None
 
 
-def test_the_undo_window_ends_its_seconds_later() -> None:
-    """Zero is at once."""
-    assert (undo_until(NOW, 0), undo_until(NOW, 60)) == (NOW, NOW + 60 * SECOND)
-
-
 REACH = Reach(missed_from=0, window_from=0, window_moves_at=5_000)
+EMPTY = Floor(
+    history=NEVER,
+    missed=NEVER,
+    compensated=NEVER,
+    end=100,
+    tip=101,
+    expires_at=None,
+    max_age=None,
+    held=False,
+    uncounted=False,
+)
 
 
 @pytest.mark.parametrize(
@@ -281,21 +286,43 @@ def test_a_floor_is_looked_at_again_when_time_alone_may_raise_it(
     history: int, missed: int, compensated: int, position: int, looks_at: int | None
 ) -> None:
     """Never later than that instant."""
-    floor = Floor(history=history, missed=missed, compensated=compensated, end=100, tip=100, expires_at=None)
+    floor = replace(EMPTY, history=history, missed=missed, compensated=compensated, tip=100)
     assert floor.position == position
-    assert floor.next_look(REACH, missed_for=DAY) == looks_at
+    assert floor.next_look(REACH, missed_for=DAY, now=NOW) == looks_at
     for expires_at in (1, 10**17):
         expiring = replace(floor, expires_at=expires_at)
         assert expiring.position == position
-        assert expiring.next_look(REACH, missed_for=DAY) == min(expires_at, looks_at or NEVER)
+        assert expiring.next_look(REACH, missed_for=DAY, now=NOW) == min(expires_at, looks_at or NEVER)
+    held = replace(floor, expires_at=1, max_age=DAY, held=True)
+    assert (held.position, held.next_look(REACH, missed_for=DAY, now=NOW)) == (0, None)
+    waiting = replace(floor, expires_at=1, max_age=DAY, uncounted=True)
+    assert (waiting.position, waiting.next_look(REACH, missed_for=DAY, now=NOW)) == (0, NOW + 60 * SECOND)
+
+
+@pytest.mark.parametrize(
+    ("history", "missed", "now", "looks_at"),
+    [
+        (10, NEVER, 50, 10 + 2 * DAY + 1),  # the first instant at which it is too old
+        (NEVER, NEVER, 50, 50 + 2 * DAY + 1),  # what is sent now is too old then
+        (70, NEVER, 50, 50 + 2 * DAY + 1),  # beyond now nothing is
+        (NEVER, 10, 50, 10 + DAY + 1),  # it expires before
+        (10, 10, 50, 10 + 2 * DAY + 1),  # history holds it, whatever else does
+    ],
+)
+def test_a_floor_under_a_policy_is_looked_at_when_its_age_has_passed(
+    history: int, missed: int, now: int, looks_at: int
+) -> None:
+    """A message of history does not wait for an event then."""
+    floor = replace(EMPTY, history=history, missed=missed, max_age=2 * DAY)
+    assert floor.next_look(REACH, missed_for=DAY, now=now) == looks_at
 
 
 def test_a_floor_is_found_where_something_blocks_or_nothing_follows() -> None:
     """Else the next batch is looked at."""
-    empty = Floor(history=NEVER, missed=NEVER, compensated=NEVER, end=100, tip=101, expires_at=None)
-    assert not empty.found
-    assert replace(empty, tip=100).found
-    assert replace(empty, missed=99).found
+    assert not EMPTY.found
+    assert replace(EMPTY, tip=100).found
+    assert replace(EMPTY, missed=99).found
+    assert replace(EMPTY, held=True).found
 
 
 # delivery ------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from arq import Worker
 
+from history.receipts.service import Receipts
+from history.retention.jobs import Jobs
 from history.retention.sweep import Sweep
 from server.queue import open_redis
 from tests.api.client import settings_for
@@ -16,6 +18,8 @@ def services_of(world: World) -> Services:
     return Services(
         cleans=world.cleans,
         reclaim=world.reclaim,
+        receipts=Receipts(world.database, world.apps, world.channels, world.clock),
+        jobs=Jobs(world.database, world.channels, world.cleans, world.clock),
         sweep=Sweep(world.database),
         messages=world.messages,
         clock=world.clock,

@@ -9,7 +9,7 @@ from history.clock import Clock
 from history.retention.model import WAITING_PAIRS, ApplyReport, Pair, queue_member, read_queue_member
 from history.retention.service import MOST_PAIRS, Cleans
 
-_FORGOTTEN_AFTER = 5 * SECOND
+FORGOTTEN_AFTER = 5 * SECOND
 """Redis usually takes milliseconds: what is unapplied for longer was lost on the way."""
 
 # A clean that was accepted while its pair was applied has raised the score: then the pair stays.
@@ -48,10 +48,10 @@ async def apply_waiting(
     return report, strangers
 
 
-async def apply_forgotten(cleans: Cleans, clock: Clock) -> int:
-    """Apply what the journal has and Redis lost; how many requests."""
+async def apply_forgotten(cleans: Cleans, clock: Clock, *, after: int = FORGOTTEN_AFTER) -> int:
+    """Apply what the journal has for so long and Redis lost; how many requests."""
     applied = 0
-    while pairs := await cleans.forgotten(accepted_before=clock.now() - _FORGOTTEN_AFTER):
+    while pairs := await cleans.forgotten(accepted_before=clock.now() - after):
         report = await cleans.apply(dict.fromkeys(pairs), now=clock.now())
         applied += report.applied
         if not report.applied:

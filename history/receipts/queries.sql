@@ -1,0 +1,158 @@
+-- name: list_uncounted
+-- Requests that are applied and not counted for good, the oldest first. $1 most
+-- index: clean_requests_uncounted
+SELECT channel_id, id FROM clean_requests
+WHERE state = 'applied' AND counted_at IS NULL ORDER BY applied_at LIMIT $1
+
+-- name: count_step
+-- Count the next $3 rows below the cutoff of a request against what apply saw: hidden is what somebody whom it concerns
+-- could read before; of those, what is missed by somebody, and what a new device of somebody would still get.
+-- $1 channel, $2 request, $3 most rows
+-- index: messages
+WITH r AS MATERIALIZED (
+    SELECT channel_id, id, cutoff, counted_to, missed_from, window_from, recall_stamp FROM clean_requests
+    WHERE channel_id = $1 AND id = $2
+), v AS MATERIALIZED (
+    SELECT k.user_id, k.history_from, k.sync_from, k.join_position, k.delivered_position, k.last_hide, r.missed_from,
+        r.window_from, r.recall_stamp
+    FROM r JOIN clean_marks k ON k.channel_id = r.channel_id AND k.request_id = r.id
+), rows AS (
+    SELECT m.* FROM r CROSS JOIN LATERAL (
+        SELECT m.* FROM messages m
+        WHERE m.channel_id = $1 AND m.position < r.cutoff AND m.position > r.counted_to
+            AND m.position >= (SELECT min(v.history_from) FROM v)
+        ORDER BY m.position LIMIT $3
+    ) m
+), judged AS (
+    SELECT m.position,
+        EXISTS (SELECT 1 FROM v WHERE m.position >= v.history_from AND {{messages.shown}}) AS hidden,
+        EXISTS (SELECT 1 FROM v WHERE {{delivery.missed}}) AS missed,
+        EXISTS (SELECT 1 FROM v WHERE {{delivery.compensated}}) AS compensated
+    FROM rows m
+)
+SELECT count(*) AS rows, max(position) AS last, count(*) FILTER (WHERE hidden) AS hidden,
+    count(*) FILTER (WHERE hidden AND missed) AS kept_missed,
+    count(*) FILTER (WHERE hidden AND compensated) AS kept_compensation
+FROM judged
+
+-- name: update_counted
+-- $1 channel, $2 request, $3 counted to before, $4 counted to, $5 hidden, $6 kept missed, $7 kept compensation, $8 now where
+-- it is done, else null
+-- index: clean_requests_pkey
+UPDATE clean_requests SET counted_to = $4, hidden = hidden + $5, kept_missed = kept_missed + $6,
+    kept_compensation = kept_compensation + $7, counted_at = $8
+WHERE channel_id = $1 AND id = $2 AND counted_to = $3 AND counted_at IS NULL
+
+-- name: get_counted_to
+-- $1 channel, $2 request
+-- index: clean_requests_pkey
+SELECT counted_to FROM clean_requests WHERE channel_id = $1 AND id = $2
+
+-- name: get_receipt
+-- A request with what is left of it on disk. $1 app, $2 channel, $3 request
+-- index: clean_requests_pkey
+SELECT r.*, EXISTS (
+    SELECT 1 FROM messages m WHERE m.channel_id = r.channel_id AND m.position < r.cutoff
+) AS on_disk, EXISTS (
+    SELECT 1 FROM clean_marks k JOIN channels ch ON ch.id = k.channel_id
+    WHERE k.channel_id = r.channel_id AND k.request_id = r.id AND k.history_from < ch.reclaimed_to
+) AS touched
+FROM clean_requests r WHERE r.app_key = $1 AND r.channel_id = $2 AND r.id = $3
+
+-- name: count_on_disk
+-- Of what a request hid, how many messages are still on disk. $1 channel, $2 request
+-- index: messages
+WITH r AS MATERIALIZED (
+    SELECT channel_id, id, cutoff, recall_stamp FROM clean_requests WHERE channel_id = $1 AND id = $2
+), v AS MATERIALIZED (
+    SELECT k.user_id, k.history_from, k.last_hide, r.recall_stamp
+    FROM r JOIN clean_marks k ON k.channel_id = r.channel_id AND k.request_id = r.id
+)
+SELECT count(*) FROM r CROSS JOIN LATERAL (
+    SELECT 1 FROM messages m
+    WHERE m.channel_id = $1 AND m.position < r.cutoff AND m.position >= (SELECT min(v.history_from) FROM v)
+        AND EXISTS (SELECT 1 FROM v WHERE m.position >= v.history_from AND {{messages.shown}})
+) left_over
+
+-- name: list_receipts
+-- The newest first. $1 app, $2 user or null, $3 channel or null, $4 state or null, $5 first and $6 end of acceptance, $7 and
+-- $8 accepted at and id to go on below, $9 most
+-- index: clean_requests_by_time
+SELECT r.*, EXISTS (
+    SELECT 1 FROM messages m WHERE m.channel_id = r.channel_id AND m.position < r.cutoff
+) AS on_disk, EXISTS (
+    SELECT 1 FROM clean_marks k JOIN channels ch ON ch.id = k.channel_id
+    WHERE k.channel_id = r.channel_id AND k.request_id = r.id AND k.history_from < ch.reclaimed_to
+) AS touched
+FROM clean_requests r
+WHERE r.app_key = $1 AND ($2::text IS NULL OR r.user_id = $2) AND ($3::bigint IS NULL OR r.channel_id = $3)
+    AND r.accepted_at >= $5 AND r.accepted_at < $6 AND (r.accepted_at, r.id) < ($7, $8::uuid)
+    AND ($4::text IS NULL OR $4 = CASE WHEN r.state = 'settled' AND NOT EXISTS (
+        SELECT 1 FROM messages m WHERE m.channel_id = r.channel_id AND m.position < r.cutoff
+    ) THEN 'reclaimed' ELSE r.state END)
+ORDER BY r.accepted_at DESC, r.id DESC LIMIT $9
+
+-- name: preview
+-- What a clean would do now, for up to $9 rows: the marks as apply would see them. $1 channel, $2 user (empty: everyone),
+-- $3 cutoff at most, $4 flag or null, $5 missed from, $6 window from, $7 now, $8 (app's flag), $9 most rows
+-- index: messages
+WITH ch AS MATERIALIZED (
+    SELECT ch.*, {{channels.held}} AS held,
+        greatest({{channels.policy_from}}, CASE WHEN {{channels.expired}} THEN ch.last_position + 1 END) AS policy_from,
+        least($3::bigint, ch.last_position + 1) AS cutoff
+    FROM (SELECT $7::bigint AS now) t CROSS JOIN channels ch WHERE ch.id = $1
+), v AS MATERIALIZED (
+    SELECT c.user_id, c.join_position, c.delivered_position, c.last_hide, 9223372036854775807 AS recall_stamp,
+        $5::bigint AS missed_from, $6::bigint AS window_from,
+        greatest(c.join_position, c.history_cutoff, ch.history_cutoff, ch.policy_from, (
+            SELECT max(e.cutoff) FROM clean_requests e
+            WHERE e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state = 'accepted')) AS history_from,
+        greatest(c.join_position, c.sync_cutoff, ch.sync_cutoff, (
+            SELECT max(e.cutoff) FROM clean_requests e
+            WHERE e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state = 'accepted' AND e.delete_compensated),
+            CASE WHEN coalesce($4, $8::boolean) THEN ch.cutoff END) AS sync_from
+    FROM ch CROSS JOIN LATERAL (
+        SELECT c.user_id, c.join_position, c.delivered_position, c.last_hide, c.history_cutoff, c.sync_cutoff
+        FROM conversations c
+        WHERE c.channel_id = $1 AND $2 IN ('', c.user_id) AND c.left_position IS NULL AND ch.type <> 4
+        UNION ALL
+        SELECT '', 0, 9223372036854775806, 0, 0, 9223372036854775807 WHERE ch.type = 4
+    ) c
+), judged AS (
+    SELECT EXISTS (SELECT 1 FROM v WHERE m.position >= v.history_from AND {{messages.shown}}) AS hidden,
+        EXISTS (SELECT 1 FROM v WHERE {{delivery.missed}}) AS missed,
+        EXISTS (SELECT 1 FROM v WHERE {{delivery.compensated}}) AS compensated
+    FROM ch CROSS JOIN LATERAL (
+        SELECT m.* FROM messages m
+        WHERE m.channel_id = $1 AND m.position < ch.cutoff AND m.position >= (SELECT min(v.history_from) FROM v)
+        ORDER BY m.position LIMIT $9
+    ) m
+)
+SELECT ch.cutoff, ch.held, counted.* FROM ch CROSS JOIN (
+    SELECT count(*) AS rows, count(*) FILTER (WHERE hidden) AS hidden,
+        count(*) FILTER (WHERE hidden AND missed) AS kept_missed,
+        count(*) FILTER (WHERE hidden AND compensated) AS kept_compensation
+    FROM judged
+) counted
+
+-- name: explain
+-- One message and all that decides about it for one user: his marks, the journal, the policy, the holds. Without the message
+-- the row tells whether it ever was there. $1 app, $2 channel, $3 position, $4 user, $5 device or null, $6 now
+-- index: messages
+SELECT ch.type, ch.last_position, ch.reclaimed_to, {{channels.policy_from}} AS policy_from, {{channels.held}} AS held,
+    {{channels.ended}} AS ended, c.user_id IS NOT NULL AND c.left_position IS NULL AS participant, c.join_position,
+    greatest(c.history_cutoff, ch.history_cutoff, j.history) AS history_cutoff,
+    greatest(c.sync_cutoff, ch.sync_cutoff, j.sync) AS sync_cutoff,
+    c.delivered_position, coalesce(d.position, 0) AS device_position,
+    m.position IS NOT NULL AS on_disk, m.sender, m.flags, m.recipients, m.recall_stamp,
+    EXISTS (SELECT 1 FROM hidden_messages h
+        WHERE h.channel_id = ch.id AND h.user_id = $4 AND h.position = $3) AS hidden_by_id
+FROM (SELECT $6::bigint AS now) t CROSS JOIN channels ch
+LEFT JOIN conversations c ON c.channel_id = ch.id AND c.user_id = $4
+LEFT JOIN device_marks d ON d.channel_id = ch.id AND d.user_id = $4 AND d.device_id = $5
+LEFT JOIN messages m ON m.channel_id = ch.id AND m.position = $3
+LEFT JOIN LATERAL (
+    SELECT max(r.cutoff) AS history, max(r.cutoff) FILTER (WHERE r.delete_compensated) AS sync FROM clean_requests r
+    WHERE r.channel_id = ch.id AND r.state = 'accepted' AND r.user_id IN ('', $4)
+) j ON true
+WHERE ch.id = $2 AND ch.app_key = $1

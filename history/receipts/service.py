@@ -1,0 +1,186 @@
+"""Receipts: counted after a clean was applied, previewed before, read at any time; and why a message is where it is.
+
+A receipt tells what a clean did, exactly: apply records under its locks what it saw, and the numbers are counted afterwards
+against that, in bounded steps and without any lock. A clean settles when it is counted, so nothing that is still to be
+counted can be deleted meanwhile.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from history import cursors
+from history.apps.service import Apps
+from history.axis import NEVER
+from history.channels.model import ChannelKey
+from history.channels.service import Channels
+from history.clock import Clock
+from history.database import Database
+from history.delivery.model import reach
+from history.errors import InvalidInput, NotFound
+from history.receipts import store
+from history.receipts.model import (
+    MOST_PREVIEWED,
+    Facts,
+    Filter,
+    Numbers,
+    Plan,
+    Receipt,
+    Verdict,
+    compensation_verdict,
+    disk_verdict,
+    history_verdict,
+    missed_verdict,
+)
+from history.retention.model import CleanDraft
+
+MOST_ROWS = 5_000
+"""Rows that one step of counting judges."""
+_MOST_REQUESTS = 200
+_LAST = UUID(int=(1 << 128) - 1)
+
+
+class Receipts:
+    """The use-cases of what cleans did."""
+
+    def __init__(
+        self, database: Database, apps: Apps, channels: Channels, clock: Clock, *, most_rows: int = MOST_ROWS
+    ) -> None:
+        self._database = database
+        self._apps = apps
+        self._channels = channels
+        self._clock = clock
+        self._most_rows = most_rows
+
+    async def get(self, app_key: str, public_id: str) -> Receipt:
+        """What one request did; NotFound where the app has none of this id."""
+        channel_id, id_ = read_request_id(public_id)
+        async with self._database.reading() as connection:
+            found = await store.get_receipt(connection, app_key, channel_id, id_)
+        if found is None:
+            raise NotFound("There is no clean request of this requestId.")
+        return found
+
+    async def list(
+        self, wanted: Filter, channel: ChannelKey | None, *, cursor: str | None, most: int
+    ) -> tuple[list[Receipt], str | None]:
+        """A page of receipts, the newest first, and the cursor of the next page."""
+        below = _below(cursor) if cursor else (NEVER, _LAST)
+        async with self._database.reading() as connection:
+            if channel is not None:
+                [channel_id] = await self._channels.prospective(connection, [channel])
+                wanted = Filter(
+                    app_key=wanted.app_key,
+                    user_id=wanted.user_id,
+                    channel_id=channel_id,
+                    state=wanted.state,
+                    first=wanted.first,
+                    end=wanted.end,
+                )
+            found = await store.list_receipts(connection, wanted, below=below, most=most + 1)
+        page = found[:most]
+        more = len(found) > most
+        token = cursors.pack((page[-1].accepted_at, page[-1].id.bytes)) if more else None
+        return page, token
+
+    async def count(self) -> int:
+        """Count requests that were applied, each to its end; how many steps. Again while it is not 0."""
+        async with self._database.reading() as connection:
+            waiting = await store.list_uncounted(connection, most=_MOST_REQUESTS)
+        steps = 0
+        for channel_id, id_ in waiting:
+            while await self._step(channel_id, id_):
+                steps += 1
+            steps += 1
+        return steps
+
+    async def _step(self, channel_id: int, id_: UUID) -> bool:
+        async with self._database.reading() as connection:
+            before = await store.get_counted_to(connection, channel_id, id_)
+            if before is None:
+                return False
+            step = await store.count_step(connection, channel_id, id_, most=self._most_rows)
+        more = step.rows == self._most_rows
+        async with self._database.writing() as connection:
+            done_at = None if more else self._clock.now()
+            await store.update_counted(connection, channel_id, id_, step, before=before, done_at=done_at)
+        return more
+
+    async def preview(self, draft: CleanDraft) -> Plan:
+        """What this clean would do now, counted up to 100,000 messages; nothing is changed."""
+        settings = await self._apps.settings(draft.channel.app_key)
+        now = self._clock.now()
+        [channel_id] = await self._channels.locate([draft.channel])
+        async with self._database.reading() as connection:
+            plan = None
+            if channel_id is not None:
+                plan = await store.get_plan(
+                    connection,
+                    channel_id,
+                    draft.user_id,
+                    before=draft.before,
+                    flag=draft.delete_compensated,
+                    app_flag=settings.delete_compensated_on_clean,
+                    reach=reach(settings, now=now),
+                    now=now,
+                    most=MOST_PREVIEWED,
+                )
+        nothing = Numbers(hidden=0, kept_missed=0, kept_compensation=0, kept_held=0)
+        # a channel that is not there: such a clean takes nothing
+        return plan or Plan(cutoff=min(draft.before, 1), numbers=nothing, complete=True)
+
+    async def explain(
+        self, channel: ChannelKey, public_id: str, *, user_id: str, device_id: str | None
+    ) -> dict[str, Verdict]:
+        """For each rule, what it says of a message for a user, and the value that decided."""
+        settings = await self._apps.settings(channel.app_key)
+        now = self._clock.now()
+        try:
+            channel_id, position = cursors.read_message_id(public_id)
+        except cursors.NotOurs as exc:
+            raise InvalidInput("messageId", "messageId must be one that a send answered.") from exc
+        [located] = await self._channels.locate([channel])
+        if located != channel_id:
+            raise InvalidInput(
+                "messageId", "messageId is not of that channel; check channelType and channelId."
+            )
+        async with self._database.reading() as connection:
+            facts = await store.get_facts(
+                connection,
+                channel.app_key,
+                channel_id,
+                position,
+                user_id=user_id,
+                device_id=device_id,
+                reach=reach(settings, now=now),
+                now=now,
+            )
+        if facts is None:
+            raise NotFound("There is no such channel.")
+        return _verdicts(facts)
+
+
+def _verdicts(facts: Facts) -> dict[str, Verdict]:
+    return {
+        "history": history_verdict(facts),
+        "missed": missed_verdict(facts),
+        "compensation": compensation_verdict(facts),
+        "disk": disk_verdict(facts),
+    }
+
+
+def read_request_id(public_id: str) -> tuple[int, UUID]:
+    """The channel and the id of a request; NotFound for anything else."""
+    try:
+        channel_id, unique = cursors.read_request_id(public_id)
+    except cursors.NotOurs as exc:
+        raise NotFound("There is no clean request of this requestId.") from exc
+    return channel_id, UUID(bytes=unique)
+
+
+def _below(cursor: str) -> tuple[int, UUID]:
+    try:
+        accepted_at, unique = cursors.unpack(cursor, tuple[int, bytes])
+        return min(accepted_at, NEVER), UUID(bytes=unique)
+    except (cursors.NotOurs, ValueError) as exc:
+        raise InvalidInput("cursor", "cursor must be one that the page before answered.") from exc

@@ -1,0 +1,205 @@
+"""What cleans did: counted step by step against what apply saw, and read back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from history.channels.model import ChannelKey, ChannelType
+from history.database import Connection, Row
+from history.delivery.model import Reach
+from history.messages.model import Flags
+from history.queries import statement
+from history.receipts.model import Facts, Filter, Numbers, Plan, Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one step of counting found."""
+
+    rows: int
+    last: int | None
+    hidden: int
+    kept_missed: int
+    kept_compensation: int
+
+
+async def list_uncounted(connection: Connection, *, most: int) -> list[tuple[int, UUID]]:
+    """(channel id, id) of requests that are still to be counted."""
+    rows = await connection.fetch(statement("receipts", "list_uncounted"), most)
+    return [(row["channel_id"], row["id"]) for row in rows]
+
+
+async def get_counted_to(connection: Connection, channel_id: int, id_: UUID) -> int | None:
+    """How far a request is counted."""
+    counted: int | None = await connection.fetchval(statement("receipts", "get_counted_to"), channel_id, id_)
+    return counted
+
+
+async def count_step(connection: Connection, channel_id: int, id_: UUID, *, most: int) -> Step:
+    """Judge the next rows of a request against what apply saw."""
+    row = await connection.fetchrow(statement("receipts", "count_step"), channel_id, id_, most)
+    if row is None:
+        raise LookupError("an aggregate has one row")
+    return Step(**dict(row))
+
+
+async def update_counted(
+    connection: Connection, channel_id: int, id_: UUID, step: Step, *, before: int, done_at: int | None
+) -> None:
+    """Add a step to the numbers, unless somebody else did so."""
+    last = before if step.last is None else step.last
+    await connection.execute(
+        statement("receipts", "update_counted"),
+        channel_id,
+        id_,
+        before,
+        last,
+        step.hidden,
+        step.kept_missed,
+        step.kept_compensation,
+        done_at,
+    )
+
+
+async def get_receipt(connection: Connection, app_key: str, channel_id: int, id_: UUID) -> Receipt | None:
+    """A request and what it did."""
+    row = await connection.fetchrow(statement("receipts", "get_receipt"), app_key, channel_id, id_)
+    return await _receipt(connection, row) if row else None
+
+
+async def list_receipts(
+    connection: Connection, wanted: Filter, *, below: tuple[int, UUID], most: int
+) -> list[Receipt]:
+    """A page of requests and what they did, the newest first."""
+    rows = await connection.fetch(
+        statement("receipts", "list_receipts"),
+        wanted.app_key,
+        wanted.user_id,
+        wanted.channel_id,
+        wanted.state,
+        wanted.first,
+        wanted.end,
+        *below,
+        most,
+    )
+    return [await _receipt(connection, row) for row in rows]
+
+
+async def get_plan(
+    connection: Connection,
+    channel_id: int,
+    user_id: str,
+    *,
+    before: int,
+    flag: bool | None,
+    app_flag: bool,
+    reach: Reach,
+    now: int,
+    most: int,
+) -> Plan | None:
+    """What a clean would do now; None where there is no such channel."""
+    row = await connection.fetchrow(
+        statement("receipts", "preview"),
+        channel_id,
+        user_id,
+        before,
+        flag,
+        reach.missed_from,
+        reach.window_from,
+        now,
+        app_flag,
+        most,
+    )
+    if row is None:
+        return None
+    return Plan(cutoff=row["cutoff"], numbers=_numbers(row, held=row["held"]), complete=row["rows"] < most)
+
+
+def _numbers(row: Row, *, held: bool) -> Numbers:
+    return Numbers(
+        hidden=row["hidden"],
+        kept_missed=row["kept_missed"],
+        kept_compensation=row["kept_compensation"],
+        kept_held=row["hidden"] if held else 0,
+    )
+
+
+async def _receipt(connection: Connection, row: Row) -> Receipt:
+    counted = row["counted_at"] is not None
+    gone = row["state"] == "settled" and not row["on_disk"]
+    return Receipt(
+        channel_id=row["channel_id"],
+        id=row["id"],
+        channel=ChannelKey(row["app_key"], ChannelType(row["channel_type"]), tuple(row["channel_key"])),
+        user_id=row["user_id"],
+        operator=row["operator"],
+        state="reclaimed" if gone else row["state"],
+        cutoff=row["cutoff"],
+        accepted_at=row["accepted_at"],
+        applied_at=row["applied_at"],
+        settled_at=row["settled_at"],
+        undo_until=row["undo_until"],
+        reason=row["reason"],
+        source=row["source"],
+        delete_compensated=row["delete_compensated"],
+        delete_compensated_from=row["delete_compensated_from"],
+        cancelled_at=row["cancelled_at"],
+        cancelled_by=row["cancelled_by"],
+        cancel_reason=row["cancel_reason"],
+        numbers=_numbers(row, held=bool(row["held"])) if counted else None,
+        reclaimed_messages=await _reclaimed(connection, row, gone=gone) if counted else None,
+    )
+
+
+async def _reclaimed(connection: Connection, row: Row, *, gone: bool) -> int:
+    hidden: int = row["hidden"]
+    # counted only where something of it can be gone, and something be left
+    if gone or not hidden or not row["touched"]:
+        return hidden if gone else 0
+    left: int = await connection.fetchval(
+        statement("receipts", "count_on_disk"), row["channel_id"], row["id"]
+    )
+    return hidden - left
+
+
+async def get_facts(
+    connection: Connection,
+    app_key: str,
+    channel_id: int,
+    position: int,
+    *,
+    user_id: str,
+    device_id: str | None,
+    reach: Reach,
+    now: int,
+) -> Facts | None:
+    """All that decides about one message for one user; None where there is no such channel."""
+    row = await connection.fetchrow(
+        statement("receipts", "explain"), app_key, channel_id, position, user_id, device_id, now
+    )
+    if row is None:
+        return None
+    return Facts(
+        position=position,
+        type=ChannelType(row["type"]),
+        exists=position <= row["last_position"],
+        on_disk=row["on_disk"],
+        reclaimed_to=row["reclaimed_to"],
+        held=row["held"],
+        ended=row["ended"],
+        policy_from=row["policy_from"] or 0,
+        participant=row["participant"],
+        join_position=row["join_position"] or 0,
+        history_cutoff=row["history_cutoff"] or 0,
+        sync_cutoff=row["sync_cutoff"] or 0,
+        delivered_position=row["delivered_position"] or 0,
+        device_position=row["device_position"],
+        missed_from=reach.missed_from,
+        window_from=reach.window_from,
+        own=row["sender"] == user_id,
+        addressed=row["recipients"] is None or user_id in row["recipients"],
+        flags=Flags(row["flags"] or 0),
+        recalled=row["recall_stamp"] is not None,
+        hidden_by_id=row["hidden_by_id"],
+    )
