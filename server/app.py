@@ -14,7 +14,7 @@ from history.logs import configure_logs
 from server.calls import SERVICES
 from server.middleware import answer_errors, endpoint
 from server.openapi import document
-from server.routes import ROUTES
+from server.routes import ALL_ROUTES
 from server.services import open_services
 
 MOST_BODY_BYTES = 8 * 1024 * 1024
@@ -31,11 +31,11 @@ def build_app(settings: Settings, *, clock: Clock | None = None) -> web.Applicat
             yield
 
     app.cleanup_ctx.append(services)
-    for route in ROUTES:
+    for route in ALL_ROUTES:
         # some load balancers ask with HEAD whether a process is well
         add = app.router.add_get if route.method == "GET" else partial(app.router.add_route, route.method)
         add(route.path, endpoint(route))
-    app.router.add_get("/openapi.json", document(ROUTES))
+    app.router.add_get("/openapi.json", document(ALL_ROUTES))
     return app
 
 

@@ -1,4 +1,4 @@
-"""Who is calling: signatures of the server API, bearer keys of the admin API, access tokens of users."""
+"""Who is calling: signatures of the server API, bearer keys of the admin API, API keys, access tokens of users."""
 
 from __future__ import annotations
 
@@ -6,15 +6,47 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
-from history.apps.model import App, Token, is_app_key
+from history.apps.model import App, is_app_key
 from history.apps.service import Apps
 from history.axis import SECOND
 from history.errors import BadKey, BadSignature, Forbidden, NotFound
+from server.calls import Caller, Who
 from server.limits import Limits
+from server.services import Services
 
 _SECONDS_BELOW = 10**11
 """A Timestamp below it is in seconds, as most of the field's SDKs send it; above, in milliseconds."""
 _LONGEST_NONCE = 128
+
+
+async def identify(
+    headers: Mapping[str, str], caller: Caller, services: Services, *, path: Mapping[str, str], reads: bool
+) -> Who:
+    """Who calls a route that this caller may call; `reads` says that the call changes nothing."""
+    apps = services.apps
+    if caller is Caller.ADMIN:
+        return Who(admin_of=await admin_of(headers, apps, app_key=path.get("appKey"), reads=reads))
+    if caller is Caller.KEY:
+        return Who(app=await app_of_key(headers.get("Authorization", ""), apps, reads=reads))
+    if caller is Caller.BEARER or (caller is Caller.USER and "Authorization" in headers):
+        wanted = "an access token" if caller is Caller.BEARER else "a signature or an access token"
+        token = await apps.find_token(_bearer(headers, f"This call needs {wanted}"))
+        return Who(app=await apps.find(token.app_key), user=token.user_id)
+    if caller is Caller.ANYONE:
+        return Who()
+    return Who(app=await signed_app(headers, apps, services.limits, now=services.clock.now()))
+
+
+async def app_of_key(text: str, apps: Apps, *, reads: bool) -> App:
+    """The app that an API key opens, given as it is or after Bearer."""
+    scheme, _, rest = text.partition(" ")
+    text = rest if scheme.lower() == "bearer" else text
+    if not text.strip():
+        raise BadKey("This call needs an API key: send it in the Authorization header.")
+    key = await apps.find_key(text.strip(), kind="api")
+    if key.app_key is None or (key.read_only and not reads):
+        raise Forbidden("This API key may only read.")
+    return await apps.find(key.app_key)
 
 
 async def signed_app(headers: Mapping[str, str], apps: Apps, limits: Limits, *, now: int) -> App:
@@ -70,13 +102,6 @@ async def admin_of(headers: Mapping[str, str], apps: Apps, *, app_key: str | Non
         # Postgres cannot even be asked for some of these
         raise NotFound("There is no app with this App-Key.")
     return key.app_key
-
-
-async def user_token(headers: Mapping[str, str], apps: Apps) -> Token | None:
-    """Whose access token the request carries; None where it carries none."""
-    if "Authorization" not in headers:
-        return None
-    return await apps.find_token(_bearer(headers, "This call needs a signature or an access token"))
 
 
 def _bearer(headers: Mapping[str, str], sentence: str) -> str:

@@ -1,4 +1,4 @@
-"""What a handler is given and what it gives back; the route table is made of these."""
+"""What a handler is given and what it gives back."""
 
 from __future__ import annotations
 
@@ -22,8 +22,22 @@ class Caller(Enum):
 
     APP = "a chat backend, by signature"
     USER = "a chat backend, by signature; or the user that the body names, by bearer access token"
+    BEARER = "a user, by bearer access token"
+    KEY = "a chat backend, by an API key of its app"
     ADMIN = "an admin, by bearer key"
     ANYONE = "anyone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """Who calls."""
+
+    app: App | None = None
+    """The app that signed, whose key it is, or whose user calls; None on the other routes."""
+    user: str | None = None
+    """The user of the access token; None where there is none."""
+    admin_of: str | None = None
+    """The one app that the admin key opens; None where it opens all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,20 +45,24 @@ class Call(Generic[B]):
     """One request, authenticated and parsed."""
 
     services: Services
-    app: App | None
-    """The app that signed, or whose user calls; None on the other routes."""
-    admin_of: str | None
-    """The one app that the admin key opens; None where it opens all."""
+    who: Who
     body: B
     path: Mapping[str, str]
     query: Mapping[str, str]
 
     @property
     def signed_by(self) -> App:
-        """The app, on routes for apps."""
-        if self.app is None:
+        """The app, on routes for apps and users."""
+        if self.who.app is None:
             raise LookupError("only a route for apps has an app: see its caller in the route table")
-        return self.app
+        return self.who.app
+
+    @property
+    def user(self) -> str:
+        """The user of the access token, on routes for users alone."""
+        if self.who.user is None:
+            raise LookupError("only a route for users has a user: see its caller in the route table")
+        return self.who.user
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,26 +75,3 @@ class Reply:
 
 
 Handler = Callable[[Call[Any]], Awaitable[Reply]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """One row of the route table: docs, OpenAPI and the tests of who may call walk the same rows."""
-
-    method: str
-    path: str
-    caller: Caller
-    handler: Handler
-    summary: str
-    body: type[Struct] | None = None
-    result: type[Struct] | None = None
-
-    @property
-    def name(self) -> str:
-        """The handler's name: unique where a path is no alias."""
-        return self.handler.__name__
-
-    @property
-    def enveloped(self) -> bool:
-        """The server API answers {"code":0,"result":…}; the other routes answer the result itself."""
-        return self.path.startswith("/v4/")

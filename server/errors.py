@@ -18,12 +18,28 @@ class NotJson(BadRequest):
     """The body is not a JSON object."""
 
 
+class NotForm(BadRequest):
+    """The body is not a form."""
+
+
 class EmptyBody(BadRequest):
     """The request has no body."""
 
 
 class BodyTooLarge(BadRequest):
     """The body is over the size that any request may have."""
+
+
+class NotTaken(BadRequest):
+    """HTTP of a kind that is not taken here; `status` is its own."""
+
+    def __init__(self, sentence: str, *, status: int = 400) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class Failed(errors.TidemarkError):
+    """A fault of ours; what it was stands in the log."""
 
 
 class NoSuchPath(errors.TidemarkError):
@@ -46,6 +62,8 @@ ANSWERS: dict[type[errors.TidemarkError], Answer] = {
     errors.InvalidInput: Answer(400, 1002),
     errors.TooLong: Answer(400, 1005),
     NotJson: Answer(400, 1002),
+    NotForm: Answer(400, 1002),
+    NotTaken: Answer(400, 1002),
     EmptyBody: Answer(400, 1003),
     BodyTooLarge: Answer(413, 1508),
     errors.UnknownApp: Answer(401, 1001),
@@ -65,6 +83,7 @@ ANSWERS: dict[type[errors.TidemarkError], Answer] = {
     errors.Overloaded: Answer(503, 1000),
     errors.ClockJumped: Answer(503, 1000),
     errors.QueueUnavailable: Answer(503, 1000),
+    Failed: Answer(500, 1000),
     errors.ConfigurationError: Answer(500, 1000),
     errors.SchemaMismatch: Answer(500, 1000),
 }

@@ -11,8 +11,9 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from server.calls import Caller, Route
-from server.wire.common import Fault
+from server.calls import Caller
+from server.native import SERVER_API
+from server.surface import Route
 
 _SCHEMA = "#/components/schemas/{name}"
 _SIGNATURE = {
@@ -24,14 +25,10 @@ _SIGNATURE = {
 _SECURITY: dict[Caller, list[dict[str, list[str]]]] = {
     Caller.APP: [{name: [] for name in _SIGNATURE}],
     Caller.USER: [{name: [] for name in _SIGNATURE}, {"AccessToken": []}],
+    Caller.BEARER: [{"AccessToken": []}],
+    Caller.KEY: [{"ApiKey": []}],
     Caller.ADMIN: [{"AdminKey": []}],
     Caller.ANYONE: [],
-}
-_FAULTS = {
-    Caller.APP: ("400", "401", "404", "409", "429", "430", "503"),
-    Caller.USER: ("400", "401", "403", "503"),
-    Caller.ADMIN: ("400", "401", "403", "404", "503"),
-    Caller.ANYONE: ("503",),
 }
 _REASONS = {
     "400": "A field is missing, wrong or too long; the sentence names it. Nothing was changed.",
@@ -47,8 +44,8 @@ _REASONS = {
 
 def describe(routes: Sequence[Route]) -> dict[str, Any]:
     """The document as plain data."""
-    types = {type_ for route in routes for type_ in (route.body, route.result) if type_ is not None}
-    ordered = sorted(types | {Fault}, key=lambda type_: type_.__name__)
+    types = {type_ for route in routes for type_ in _types(route)}
+    ordered = sorted(types, key=lambda type_: type_.__name__)
     _, schemas = msgspec.json.schema_components(ordered, ref_template=_SCHEMA)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -81,36 +78,58 @@ def _schemes() -> dict[str, Any]:
         for name, (header, text) in _SIGNATURE.items()
     }
     bearer = {"type": "http", "scheme": "bearer"}
-    return {**signed, "AdminKey": bearer, "AccessToken": bearer}
+    key = {"type": "apiKey", "in": "header", "name": "Authorization"}
+    return {**signed, "AdminKey": bearer, "AccessToken": bearer, "ApiKey": key}
+
+
+def _types(route: Route) -> list[type[Struct]]:
+    asked = route.body if route.method != "GET" else None
+    return [type_ for type_ in (asked, route.result, route.surface.fault_type) if type_ is not None]
 
 
 def _operation(route: Route) -> dict[str, Any]:
+    surface = route.surface
     operation: dict[str, Any] = {
         "operationId": f"{route.method.lower()}{re.sub(r'[^A-Za-z0-9]+', '_', route.path)}",
         "summary": route.summary,
         "description": inspect.getdoc(route.handler) or route.summary,
         "security": _SECURITY[route.caller],
         "responses": {
-            "200": {"description": "Done.", "content": _json(_answer(route))},
+            str(route.status): {"description": "Done.", "content": _json(_answer(route))},
             **{
-                status: {"description": _REASONS[status], "content": _json(_reference(Fault))}
-                for status in _FAULTS[route.caller]
+                status: {"description": _REASONS[status], "content": _json(_reference(surface.fault_type))}
+                for status in surface.statuses[route.caller]
             },
         },
     }
-    if route.body is not None:
-        operation["requestBody"] = {"required": True, "content": _json(_reference(route.body))}
-    names = re.findall(r"{(\w+)}", route.path)
-    if names:
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-        ]
+    if route.body is not None and route.method != "GET":
+        operation["requestBody"] = {
+            "required": True,
+            "content": {surface.form: {"schema": _reference(route.body)}},
+        }
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", route.path)
+    ]
+    if route.body is not None and route.method == "GET":
+        parameters += _query(route.body)
+    if parameters:
+        operation["parameters"] = parameters
     return operation
+
+
+def _query(type_: type[Struct]) -> list[dict[str, Any]]:
+    [schema] = msgspec.json.schema_components([type_])[1].values()
+    required = schema.get("required", [])
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": value}
+        for name, value in schema["properties"].items()
+    ]
 
 
 def _answer(route: Route) -> dict[str, Any]:
     result = _reference(route.result) if route.result is not None else None
-    if not route.enveloped:
+    if route.surface is not SERVER_API:
         return result or {"type": "object"}
     properties: dict[str, Any] = {"code": {"type": "integer", "const": 0}}
     if result is not None:

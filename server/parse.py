@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
-from msgspec import Struct
+from aiohttp import web
+from msgspec import Struct, inspect
 
 from history.channels.model import MOST_ID_CHARACTERS, ChannelType
 from history.errors import InvalidInput, TooLong
-from server.errors import EmptyBody, NotJson
+from server.errors import BodyTooLarge, EmptyBody, NotForm, NotJson, NotTaken
 
 _Body = TypeVar("_Body", bound=Struct)
+MOST_FIELDS = 10_000
+"""Of one form: far more than any request needs."""
 
 
 def channel_type(number: int, field: str) -> ChannelType:
@@ -29,6 +35,66 @@ def check_text(text: str, field: str) -> None:
         raise TooLong(field, f"{field} is too long: at most {MOST_ID_CHARACTERS} characters.")
     if "\x00" in text or not text.isprintable():
         raise InvalidInput(field, f"{field} holds a character that cannot be stored; take it out.")
+
+
+async def read(request: web.Request) -> bytes:
+    """The body, unpacked."""
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as exc:
+        raise BodyTooLarge("The body is too large; send less in one request.") from exc
+    except web.RequestPayloadError as exc:
+        raise NotTaken("The body is not packed as its Content-Encoding says; send it plainly.") from exc
+
+
+def form_fields(body: bytes) -> list[tuple[str, str]]:
+    """The fields of a form (application/x-www-form-urlencoded in UTF-8), in their order; a name may come again."""
+    try:
+        # ASCII: what is not is written as %XX; a NUL would be refused by name
+        return parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except ValueError as exc:
+        raise NotForm("The body is not a form in UTF-8 (application/x-www-form-urlencoded).") from exc
+
+
+def from_fields(fields: Iterable[tuple[str, str]], type_: type[_Body]) -> _Body:
+    """A request whose values are all text, of a form or a query: texts become what the type wants.
+
+    A name that comes again (or name[]) makes a list where the type has one; else its first value counts. An empty value of
+    what is no text is the same as none.
+    """
+    lists, texts = _kinds(type_)
+    values: dict[str, str | list[str]] = {}
+    for written, value in fields:
+        name = written.removesuffix("[]")
+        if name in lists:
+            values.setdefault(name, []).append(value)  # type: ignore[union-attr]
+        elif value or name in texts:
+            values.setdefault(name, value)
+    return convert(values, type_)
+
+
+def convert(values: Mapping[str, object], type_: type[_Body]) -> _Body:
+    """A request of this type from plain values, texts read as what the type wants ("1" as 1, "true" as true)."""
+    try:
+        converted = msgspec.convert(values, type=type_, strict=False)
+    except msgspec.ValidationError as exc:
+        raise _named(str(exc)) from exc
+    _refuse_nul(msgspec.to_builtins(converted), "")
+    return converted
+
+
+@lru_cache(maxsize=256)
+def _kinds(type_: type[Struct]) -> tuple[frozenset[str], frozenset[str]]:
+    """The names of the type's lists and of its texts."""
+    lists, texts = set(), set()
+    described: Any = inspect.type_info(type_)
+    for field in described.fields:
+        kinds = field.type.types if isinstance(field.type, inspect.UnionType) else (field.type,)
+        if any(isinstance(kind, inspect.ListType) for kind in kinds):
+            lists.add(field.encode_name)
+        if any(isinstance(kind, inspect.StrType) for kind in kinds):
+            texts.add(field.encode_name)
+    return frozenset(lists), frozenset(texts)
 
 
 def decode(body: bytes, type_: type[_Body]) -> _Body:

@@ -1,10 +1,13 @@
-"""Every path that the server answers, on one screen."""
+"""Every path of Tidemark's own API, on one screen, and those of the surfaces after it."""
 
 from __future__ import annotations
 
 from history.channels.model import ChannelType
-from server.calls import Caller, Handler, Route
+from server import surfaces
+from server.calls import Caller, Handler
 from server.handlers import admin, channels, cleans, health, messages, users
+from server.native import PLAIN, SERVER_API
+from server.surface import Route
 from server.wire import admin as admin_wire
 from server.wire import channels as channel_wire
 from server.wire import cleans as clean_wire
@@ -17,6 +20,7 @@ def _v4(
     path: str, handler: Handler, body: type, result: type | None, summary: str, caller: Caller = Caller.APP
 ) -> Route:
     return Route(
+        surface=SERVER_API,
         method="POST",
         path=f"/v4/{path}",
         caller=caller,
@@ -29,6 +33,7 @@ def _v4(
 
 def _admin(method: str, path: str, handler: Handler, body: type | None, result: type, summary: str) -> Route:
     return Route(
+        surface=PLAIN,
         method=method,
         path=f"/admin/apps{path}",
         caller=Caller.ADMIN,
@@ -41,7 +46,13 @@ def _admin(method: str, path: str, handler: Handler, body: type | None, result: 
 
 def _open(path: str, handler: Handler, result: type, summary: str) -> Route:
     return Route(
-        method="GET", path=path, caller=Caller.ANYONE, handler=handler, result=result, summary=summary
+        surface=PLAIN,
+        method="GET",
+        path=path,
+        caller=Caller.ANYONE,
+        handler=handler,
+        result=result,
+        summary=summary,
     )
 
 
@@ -120,3 +131,5 @@ ROUTES = (
     _open("/readyz", health.readiness, common.Readiness, "Which part is missing"),
 )
 # fmt: on
+
+ALL_ROUTES = (*ROUTES, *surfaces.ROUTES)

@@ -23,7 +23,7 @@ _SCOPES = {"api": ("api", False), "admin": ("admin", False), "admin-read": ("adm
 
 async def create_app(call: Call[wire.NewApp]) -> Reply:
     """Make an app; its keys are shown in this answer and never again."""
-    if call.admin_of is not None:
+    if call.who.admin_of is not None:
         raise Forbidden("This admin key is for one app; making apps needs one for all apps.")
     new = await call.services.apps.create(call.body.name)
     return Reply(
@@ -38,7 +38,7 @@ async def list_apps(call: Call[None]) -> Reply:
     rows = [
         wire.AppRow(appKey=app.app_key, name=app.name, createdAt=app.created_at // MILLISECOND)
         for app in await call.services.apps.list()
-        if call.admin_of in (None, app.app_key)
+        if call.who.admin_of in (None, app.app_key)
     ]
     return Reply(result=wire.AppList(rows))
 

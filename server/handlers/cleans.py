@@ -14,8 +14,8 @@ from history.retention.jobs import Job, read_public_id
 from history.retention.model import EVERYONE, Accepted, CleanDraft, cutoff_before, public_request_id
 from server import parse
 from server.calls import Call, Reply
+from server.drafts import check_storage
 from server.errors import answer
-from server.handlers.messages import check_storage
 from server.services import Services
 from server.wire import cleans as wire
 

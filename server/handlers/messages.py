@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from history.apps.model import App
-from history.axis import MILLISECOND, SECOND
+from history.axis import MILLISECOND
 from history.channels.model import ChannelKey, ChannelType, channel_key
-from history.errors import InvalidInput, NotEnabled, TooLong
+from history.errors import InvalidInput, TooLong
 from history.messages.model import LONGEST_RANGE_MS, Draft, Flags, Message, Range
 from server import parse
 from server.calls import Call, Handler, Reply
+from server.drafts import check_storage, draft
 from server.wire import messages as wire
 
 _DEFAULT_PAGE = 10
@@ -87,19 +88,6 @@ async def recall(call: Call[wire.Recall]) -> Reply:
     return Reply()
 
 
-def stored(app: App, type_: ChannelType) -> bool:
-    """Whether the app's cloud storage has history of this channel type."""
-    settings = app.settings
-    return settings.open_storage if type_ is ChannelType.OPEN else settings.direct_group_storage
-
-
-def check_storage(app: App, type_: ChannelType) -> None:
-    """NotEnabled where the storage of this channel type is off."""
-    if not stored(app, type_):
-        name = "openStorage" if type_ is ChannelType.OPEN else "directGroupStorage"
-        raise NotEnabled(f"History is not stored here: the app's setting {name} is off.")
-
-
 def metadata_items(message: Message) -> list[wire.MetadataItem]:
     """The metadata of a message as the API shows it."""
     if message.metadata is None:
@@ -148,25 +136,19 @@ def _draft(
     echo: bool,
     recipients: tuple[str, ...] | None = None,
 ) -> Draft:
-    _check_size(body.content, app.settings.max_content_bytes)
-    flags = Flags(0)
-    if body.shouldPersist != 0 and stored(app, type_):
-        flags |= Flags.PERSISTED
-    if echo:
-        flags |= Flags.ECHOED
     metadata = _metadata(body)
-    if body.hasMetadata:
-        flags |= Flags.METADATA
-    return Draft(
-        channels=tuple(channels),
+    return draft(
+        app,
+        type_,
+        channels,
         sender=body.fromUserId,
-        type=body.messageType,
+        message_type=body.messageType,
         content=body.content,
-        flags=flags,
+        persisted=body.shouldPersist != 0,
+        flags=(Flags.ECHOED if echo else Flags(0)) | (Flags.METADATA if body.hasMetadata else Flags(0)),
         recipients=recipients,
         metadata=metadata,
         client_key=body.clientMessageId,
-        key_kept=app.settings.idempotency_hours * 3_600 * SECOND,
     )
 
 
@@ -183,14 +165,6 @@ def _metadata(body: wire.Send) -> str | None:
             field = f"metadata.{key}"
             raise TooLong(field, f"{field} is too long: at most {_LONGEST_METADATA_VALUE} characters.")
     return msgspec.json.encode(values).decode() if body.hasMetadata else None
-
-
-def _check_size(content: str, most: int) -> None:
-    # a character is at most 4 bytes: most content needs no encoding to be seen as small
-    if len(content) * 4 > most and len(content.encode()) > most:
-        raise TooLong(
-            "content", f"content is too long: at most {most} bytes of UTF-8 (the app's maxContentBytes)."
-        )
 
 
 def _record(channel_id: str, message: Message) -> wire.HistoryRecord:

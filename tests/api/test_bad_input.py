@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from server.calls import Caller, Route
+from server.calls import Caller
 from server.routes import ROUTES
+from server.surface import Route
 from tests.api.bodies import NOBODY, OF_APP, SENDS, Scene, bodies, filled, make_scene
 from tests.api.client import ACK, CLEAN, DELETE, SEND, SYNC, Answer, Api, signed
 from tests.api.wrong_values import ABSENT, FIELDS, Wrong

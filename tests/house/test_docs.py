@@ -22,9 +22,10 @@ from cli.main import main
 from history.apps.model import AppSettings
 from history.config import Settings
 from server.app import MOST_BODY_BYTES
-from server.calls import Caller, Route
+from server.calls import Caller
 from server.errors import ANSWERS
 from server.routes import ROUTES
+from server.surface import Route
 from server.wire.admin import SettingsPatch, SettingsView
 from server.wire.messages import Send
 from worker.settings import JOBS

@@ -8,7 +8,8 @@ from history.apps.model import App, AppSettings
 from history.channels.model import ChannelKey, ChannelType
 from history.errors import NotEnabled
 from history.messages.model import Flags
-from server.handlers.messages import _draft, check_storage, stored
+from server.drafts import check_storage, stored
+from server.handlers.messages import _draft
 from server.wire.messages import Send
 
 DIRECT_GROUP = (ChannelType.DIRECT, ChannelType.GROUP, ChannelType.SYSTEM)

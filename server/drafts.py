@@ -1,0 +1,97 @@
+"""What every surface does alike: a message on its way in, and a clean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from history.apps.model import App
+from history.axis import NEVER, SECOND
+from history.channels.model import ChannelKey, ChannelType
+from history.errors import NotEnabled, TooLong
+from history.messages.model import Draft, Flags
+from history.retention.model import EVERYONE, Accepted, CleanDraft
+from server.services import Services
+
+
+def draft(
+    app: App,
+    type_: ChannelType,
+    channels: Sequence[ChannelKey],
+    *,
+    sender: str,
+    message_type: str,
+    content: str,
+    persisted: bool = True,
+    flags: Flags = Flags(0),  # noqa: B008 # a value, not a mutable
+    recipients: tuple[str, ...] | None = None,
+    metadata: str | None = None,
+    client_key: str | None = None,
+) -> Draft:
+    """A message for channels of one type; TooLong where its content is. History is stored where the app stores it."""
+    _check_size(content, app.settings.max_content_bytes)
+    return Draft(
+        channels=tuple(channels),
+        sender=sender,
+        type=message_type,
+        content=content,
+        flags=flags | (Flags.PERSISTED if persisted and stored(app, type_) else Flags(0)),
+        recipients=recipients,
+        metadata=metadata,
+        client_key=client_key,
+        key_kept=app.settings.idempotency_hours * 3_600 * SECOND,
+    )
+
+
+def stored(app: App, type_: ChannelType) -> bool:
+    """Whether the app's cloud storage has history of this channel type."""
+    settings = app.settings
+    return settings.open_storage if type_ is ChannelType.OPEN else settings.direct_group_storage
+
+
+def check_storage(app: App, type_: ChannelType) -> None:
+    """NotEnabled where the storage of this channel type is off."""
+    if not stored(app, type_):
+        name = "openStorage" if type_ is ChannelType.OPEN else "directGroupStorage"
+        raise NotEnabled(f"History is not stored here: the app's setting {name} is off.")
+
+
+def _check_size(content: str, most: int) -> None:
+    # a character is at most 4 bytes: most content needs no encoding to be seen as small
+    if len(content) * 4 > most and len(content.encode()) > most:
+        raise TooLong(
+            "content", f"content is too long: at most {most} bytes of UTF-8 (the app's maxContentBytes)."
+        )
+
+
+async def clean(
+    services: Services,
+    app: App,
+    channel: ChannelKey,
+    *,
+    user: str,
+    operator: str | None = None,
+    before: int = NEVER,
+    source: str,
+    delete_compensated: bool | None = None,
+    undo_seconds: int | None = None,
+) -> Accepted:
+    """Clean a channel for a user, or for EVERYONE by an operator: in the journal and so in force, and announced.
+
+    RateLimited where the app has asked for too many in this second; NotEnabled where nothing is stored.
+    """
+    check_storage(app, channel.type)
+    await services.limits.admit_clean(app)
+    accepted = await services.cleans.accept(
+        CleanDraft(
+            channel=channel,
+            user_id=user,
+            operator=operator if user == EVERYONE else None,
+            before=before,
+            delete_compensated=delete_compensated,
+            undo_seconds=undo_seconds,
+            reason=None,
+            source=source,
+        )
+    )
+    await services.queue.announce(accepted)
+    return accepted

@@ -1,0 +1,91 @@
+"""Tidemark's own surfaces: the server API, whose answers stand in {"code":0,"result":…}, and the plain one of admins."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from history.errors import NotConfirmed, RateLimited, TidemarkError, Unavailable
+from server import parse
+from server.calls import Caller, Reply
+from server.errors import NotJson, NotTaken, answer
+from server.surface import Surface
+from server.wire.common import Fault, Unconfirmed
+
+JSON = "application/json; charset=utf-8"
+_encoder = msgspec.json.Encoder()
+
+
+class Success(Struct):
+    """A success of the server API without a result."""
+
+    code: int = 0
+
+
+class Result(Struct, kw_only=True):
+    """A success of the server API."""
+
+    code: int = 0
+    result: Struct
+
+
+def as_json(value: Struct | None, status: int = 200) -> web.Response:
+    """An answer in JSON."""
+    return web.Response(body=_encoder.encode(value), status=status, headers={"Content-Type": JSON})
+
+
+def say_when(response: web.Response, error: TidemarkError) -> web.Response:
+    """With Retry-After where the same call may be made again."""
+    if isinstance(error, RateLimited):
+        response.headers["Retry-After"] = str(error.retry_after)
+    elif isinstance(error, Unavailable):
+        response.headers["Retry-After"] = "1"
+    return response
+
+
+class Plain(Surface):
+    """Admin calls and the open ones: JSON in, the result itself out."""
+
+    fault_type = Fault
+    statuses: ClassVar = {
+        Caller.APP: ("400", "401", "404", "409", "429", "430", "503"),
+        Caller.USER: ("400", "401", "403", "503"),
+        Caller.ADMIN: ("400", "401", "403", "404", "503"),
+        Caller.ANYONE: ("503",),
+    }
+
+    async def body(self, request: web.Request, type_: type[Struct]) -> Struct:
+        if not request.body_exists:
+            # before its type: clients that send nothing still name one
+            return parse.decode(b"", type_)
+        if "Content-Type" in request.headers and request.content_type != "application/json":
+            raise NotJson("Send the body as JSON, with Content-Type: application/json.")
+        return parse.decode(await parse.read(request), type_)
+
+    def done(self, reply: Reply) -> web.Response:
+        response = as_json(reply.result, reply.status)
+        response.headers.update(reply.headers)
+        return response
+
+    def fault(self, error: TidemarkError) -> web.Response:
+        row = answer(error)
+        body: Struct = Fault(row.code, str(error))
+        if isinstance(error, NotConfirmed):
+            body = Unconfirmed(row.code, str(error), error.messages, error.channels, error.confirm)
+        status = error.status if isinstance(error, NotTaken) else row.status
+        return say_when(as_json(body, status), error)
+
+
+class ServerApi(Plain):
+    """The server API."""
+
+    def done(self, reply: Reply) -> web.Response:
+        value = Success() if reply.result is None else Result(result=reply.result)
+        return super().done(Reply(result=value, headers=reply.headers, status=reply.status))
+
+
+PLAIN = Plain()
+SERVER_API = ServerApi()

@@ -1,0 +1,7 @@
+"""The foreign APIs: one adapter each over the same services. A row of ROUTES is what one of them adds to the server."""
+
+from __future__ import annotations
+
+from server.surface import Route
+
+ROUTES: tuple[Route, ...] = ()

@@ -1,0 +1,54 @@
+"""A request for every route of the surfaces that is right, over the scene of tests.api.bodies; the matrix walks these."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from tests.api.bodies import Scene
+from tests.api.client import Answer, Api
+
+Place = tuple[str, str]
+"""(method, path) of a route."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One right request. `form`: the body is a form, else JSON."""
+
+    query: dict[str, str] = field(default_factory=dict)
+    body: Any = None
+    form: bool = False
+    names: dict[str, str] = field(default_factory=dict)
+    """What stands for the names in the path."""
+
+
+Examples = Callable[[Scene, int], dict[Place, Example]]
+"""From the scene and the time in milliseconds."""
+
+ALL: tuple[Examples, ...] = ()
+
+
+def examples(scene: Scene, now: int) -> dict[Place, Example]:
+    """All of them."""
+    return {place: example for some in ALL for place, example in some(scene, now).items()}
+
+
+async def send(api: Api, place: Place, example: Example, headers: dict[str, str], **query: str) -> Answer:
+    """The request, with these headers and what else stands in its query."""
+    method, path = place
+    for name, text in example.names.items():
+        path = path.replace(f"{{{name}}}", text)
+    words = urlencode({**example.query, **query}, doseq=True)
+    data, kind = None, {}
+    if example.body is not None and example.form:
+        data = urlencode(example.body, doseq=True).encode()
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    elif example.body is not None:
+        data = json.dumps(example.body).encode()
+    return await api.request(
+        method, f"{path}?{words}" if words else path, data=data, headers={**kind, **headers}
+    )

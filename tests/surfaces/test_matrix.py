@@ -1,0 +1,87 @@
+"""Who may call what on the surfaces: every route against every kind of credential, of its own app and of another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from server.calls import Caller
+from server.routes import ROUTES
+from server.surfaces import ROUTES as SURFACE_ROUTES
+from tests.api.bodies import NOBODY, make_scene
+from tests.api.client import Api, Keys, signed
+from tests.surfaces.examples import examples, send
+
+# what lets a caller of each kind in
+ADMITTED = {
+    Caller.APP: {"signature"},
+    Caller.KEY: {"API key", "API key after Bearer"},
+    Caller.BEARER: {"token"},
+}
+CREDENTIALS = (
+    "nobody",
+    "signature",
+    "signature by another app's secret",
+    "API key",
+    "API key after Bearer",
+    "wrong key",
+    "admin key",
+    "admin key of this app",
+    "token",
+    "token, expired",
+)
+
+
+async def token_of(api: Api, user: str = "bob") -> str:
+    """An access token of a user."""
+    token: str = (await api.do("auth/access-token/issue", userId=user, name=user))["accessToken"]
+    return token
+
+
+async def headers_of(api: Api, credential: str, other: Keys) -> dict[str, str]:
+    """How a caller with this credential shows himself."""
+    if credential == "nobody":
+        return {}
+    if credential.startswith("signature"):
+        secret = other.secret if "another" in credential else api.keys.secret
+        return signed(replace(api.keys, secret=secret), timestamp=api.now_ms)
+    text = api.keys.api_key
+    if credential.startswith("token"):
+        text = await token_of(api)
+        if credential.endswith("expired"):
+            await api.do("auth/access-token/expire", userIds=["bob"], expiresAt=api.now_ms)
+    if credential == "wrong key":
+        text = text[:-1] + "~"
+    if credential.startswith("admin"):
+        text = api.admin_key if credential == "admin key" else await api.key("admin")
+    return {"Authorization": text if credential in ("API key", "wrong key") else f"Bearer {text}"}
+
+
+def test_every_route_of_a_surface_has_an_example_and_is_nowhere_else() -> None:
+    there = {(route.method, route.path) for route in SURFACE_ROUTES}
+    assert len(there) == len(SURFACE_ROUTES)
+    assert there == set(examples(NOBODY, 0))
+    assert not there & {(route.method, route.path) for route in ROUTES}
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+async def test_each_credential_reaches_what_is_its_own_and_changes_nothing_else(
+    api: Api, credential: str
+) -> None:
+    await api.set(cleanRateLimit=0)
+    other, scene = await api.new_app(), await make_scene(api)
+    headers = await headers_of(api, credential, other)
+    ready = examples(scene, api.now_ms)
+    before = await api.everything()
+    for route in SURFACE_ROUTES:
+        if credential not in ADMITTED.get(route.caller, ()):
+            place = (route.method, route.path)
+            answer = await send(api, place, ready[place], headers)
+            assert answer.status in (401, 403), (place, answer.body)
+    assert await api.everything() == before
+    for route in SURFACE_ROUTES:
+        if credential in ADMITTED.get(route.caller, ()):
+            place = (route.method, route.path)
+            answer = await send(api, place, ready[place], headers)
+            assert answer.status == route.status, (place, answer.body)
