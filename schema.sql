@@ -1,4 +1,4 @@
--- Tidemark: the database as it is today (schema version 3).
+-- Tidemark: the database as it is today (schema version 4).
 --
 -- Every instant and every position is a bigint: microseconds since the epoch, one axis for both.
 -- A message is cleaned when its position is below a cutoff, so every rule is a comparison.
@@ -11,7 +11,7 @@ CREATE TABLE schema_version (
     CONSTRAINT schema_version_pkey PRIMARY KEY (version)
 );
 COMMENT ON TABLE schema_version IS 'One row: a process refuses to start on another version.';
-INSERT INTO schema_version (version) VALUES (3);
+INSERT INTO schema_version (version) VALUES (4);
 
 CREATE TABLE apps (
     app_key text COLLATE "C" NOT NULL,
@@ -147,6 +147,8 @@ CREATE TABLE messages (
     metadata text COLLATE "C",
     -- the stamp of its recall: rules can ask what was recalled as of another one
     recall_stamp bigint,
+    -- when its sender last changed what it says; null: never
+    edited_at bigint,
     CONSTRAINT messages_pkey PRIMARY KEY (channel_id, position)
 ) PARTITION BY RANGE (position);
 COMMENT ON TABLE messages IS

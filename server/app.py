@@ -12,7 +12,7 @@ from history.clock import Clock
 from history.config import Settings
 from history.logs import configure_logs
 from server.calls import SERVICES
-from server.middleware import answer_errors, endpoint
+from server.middleware import answer_errors, endpoint, expectation
 from server.openapi import document
 from server.routes import ALL_ROUTES
 from server.services import open_services
@@ -34,8 +34,8 @@ def build_app(settings: Settings, *, clock: Clock | None = None) -> web.Applicat
     for route in ALL_ROUTES:
         # some load balancers ask with HEAD whether a process is well
         add = app.router.add_get if route.method == "GET" else partial(app.router.add_route, route.method)
-        add(route.path, endpoint(route))
-    app.router.add_get("/openapi.json", document(ALL_ROUTES))
+        add(route.path, endpoint(route), expect_handler=expectation)
+    app.router.add_get("/openapi.json", document(ALL_ROUTES), expect_handler=expectation)
     return app
 
 

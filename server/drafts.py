@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from history.apps.model import App
 from history.axis import NEVER, SECOND
 from history.channels.model import ChannelKey, ChannelType
-from history.errors import NotEnabled, TooLong
-from history.messages.model import Draft, Flags
+from history.errors import NotEnabled
+from history.messages.model import Draft, Flags, check_size
 from history.retention.model import EVERYONE, Accepted, CleanDraft
 from server.services import Services
 
@@ -28,7 +28,7 @@ def draft(
     client_key: str | None = None,
 ) -> Draft:
     """A message for channels of one type; TooLong where its content is. History is stored where the app stores it."""
-    _check_size(content, app.settings.max_content_bytes)
+    check_size(content, app.settings.max_content_bytes)
     return Draft(
         channels=tuple(channels),
         sender=sender,
@@ -53,14 +53,6 @@ def check_storage(app: App, type_: ChannelType) -> None:
     if not stored(app, type_):
         name = "openStorage" if type_ is ChannelType.OPEN else "directGroupStorage"
         raise NotEnabled(f"History is not stored here: the app's setting {name} is off.")
-
-
-def _check_size(content: str, most: int) -> None:
-    # a character is at most 4 bytes: most content needs no encoding to be seen as small
-    if len(content) * 4 > most and len(content.encode()) > most:
-        raise TooLong(
-            "content", f"content is too long: at most {most} bytes of UTF-8 (the app's maxContentBytes)."
-        )
 
 
 async def clean(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from history.errors import Forbidden, TidemarkError
 from server.calls import SERVICES, Call, Caller
@@ -68,6 +68,21 @@ async def answer_errors(request: web.Request, handler: Endpoint) -> web.StreamRe
     if request_id:
         response.headers[REQUEST_ID] = request_id
     return response
+
+
+async def expectation(request: web.Request) -> web.StreamResponse | None:
+    """The answer to the header Expect: go on, where the client waits for that; no, to anything else."""
+    # aiohttp asks before any middleware runs, and its own answer would be plain text
+    if request.version == HttpVersion11:
+        if request.headers["Expect"].lower() != "100-continue":
+            return await answer_errors(request, _refuse_expectation)
+        if request.transport is not None:
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    return None
+
+
+async def _refuse_expectation(_: web.Request) -> web.StreamResponse:
+    raise web.HTTPExpectationFailed
 
 
 def _refused(request: web.Request, error: TidemarkError) -> web.Response:

@@ -71,6 +71,8 @@ ROUTES = (
             _M.HistoryPage, _HISTORY)
         for type_ in ChannelType
     ),
+    _v4("direct-channel/message/update", messages.update_direct, _M.DirectUpdate, None, "Change one's own message"),
+    _v4("group-channel/message/update", messages.update_group, _M.GroupUpdate, None, "Change one's own in a group"),
     _v4("message/delete", messages.recall, _M.Recall, None, "Take a message back from everyone"),
     # the documentation says clean, the vendor's SDKs say delete
     _v4("channel/message/history/clean", cleans.clean_history, _K.Clean, None, _CLEAN),

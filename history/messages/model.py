@@ -8,12 +8,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntFlag
 
+import msgspec
+
 from history.axis import DAY, MILLISECOND, SECOND
 from history.channels.model import ChannelKey
 from history.cursors import message_id
+from history.errors import TooLong
 
 MOST_PAGE_BYTES = 4 * 1024 * 1024
-"""A page is cut here, whatever its count: 500 messages of 128 KB would be 64 MB."""
+"""A page's JSON is cut here, whatever its count: 500 messages of 128 KB would be 64 MB."""
+_MESSAGE_BYTES = 512
+"""What a message is in JSON besides its content and metadata, amply."""
+_ENTRY_BYTES = 48
+"""What each entry of its metadata is besides its key and value."""
 LONGEST_RANGE_MS = 14 * 86_400 * 1000
 """A history page looks at 14 days at most."""
 
@@ -61,6 +68,10 @@ class Message:
     content: str
     flags: Flags
     metadata: str | None
+    edited_at: int | None = None
+    """When its sender last changed it; None: never, or where nobody asks for it, as in a sync."""
+    recalled: bool = False
+    """Only an admin's view has what was recalled."""
 
     @property
     def id(self) -> str:
@@ -71,6 +82,13 @@ class Message:
     def sent_at(self) -> int:
         """Milliseconds since the epoch."""
         return self.position // MILLISECOND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found(Message):
+    """A message that was asked for by its id, and where it is."""
+
+    channel: ChannelKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,3 +153,39 @@ def positions(copies: Sequence[Copy], ends: Mapping[int, int]) -> list[int]:
         given.append(following[copy.channel_id])
         following[copy.channel_id] += 1
     return given
+
+
+def check_size(content: str, most: int) -> None:
+    """TooLong where the content is over `most` bytes of UTF-8, the app's setting."""
+    # a character is at most 4 bytes: most content needs no encoding to be seen as small
+    if len(content) * 4 > most and len(content.encode()) > most:
+        raise TooLong(
+            "content", f"content is too long: at most {most} bytes of UTF-8 (the app's maxContentBytes)."
+        )
+
+
+def fill(messages: Sequence[Message], *, most_bytes: int, whole_milliseconds: bool = False) -> list[Message]:
+    """As many of these as fit a page of that many bytes of JSON, and at least one.
+
+    With `whole_milliseconds` those after the last one that were sent in its millisecond come along.
+    """
+    total, count = 0, 0
+    for message in messages:
+        total += _json_bytes(message)
+        if total > most_bytes and count:
+            break
+        count += 1
+    while (
+        whole_milliseconds
+        and 0 < count < len(messages)
+        and messages[count].sent_at == messages[count - 1].sent_at
+    ):
+        count += 1
+    return list(messages[:count])
+
+
+def _json_bytes(message: Message) -> int:
+    total = _MESSAGE_BYTES + len(msgspec.json.encode(message.content))
+    if message.metadata is not None:
+        total += len(message.metadata.encode()) + _ENTRY_BYTES * message.metadata.count('":"')
+    return total

@@ -33,47 +33,85 @@ CASE WHEN m.sender = v.user_id THEN m.flags & 2 = 2 ELSE m.recipients IS NULL OR
 -- hidden by id.
 m.flags & 1 = 1 AND {{messages.addressed}} AND NOT {{messages.recalled}} AND NOT {{messages.hidden}}
 
+-- rule: history_from
+-- From here on t.user_id may read the channel ch at the instant t.now, if he may at all: above everything that cleaned it,
+-- live requests that are not yet applied included, not too old, and not in a channel that has lived its time. c is his
+-- conversation there, all null where he has none; empty, he is everyone.
+greatest({{channels.policy_from}}, c.join_position, c.history_cutoff, ch.history_cutoff, (
+    SELECT max(r.cutoff) FROM clean_requests r
+    WHERE r.channel_id = ch.id AND r.state = 'accepted' AND r.user_id IN ('', t.user_id)
+), CASE WHEN {{channels.expired}} THEN ch.last_position + 1 END)
+
+-- rule: reader
+-- How the user $3 of the app $1 reads the channel $2 at the instant $4; no row where he does not. In an open channel
+-- everybody reads, by the channel's cutoffs alone.
+SELECT t.user_id, 9223372036854775807 AS recall_stamp, coalesce(c.last_hide, 0) AS last_hide, ch.type AS channel_type,
+    ch.key AS channel_key, {{messages.history_from}} AS first
+FROM (SELECT $3::text AS user_id, $4::bigint AS now) t CROSS JOIN channels ch
+LEFT JOIN conversations c ON c.channel_id = ch.id AND c.user_id = t.user_id
+WHERE ch.id = $2 AND ch.app_key = $1 AND (ch.type = 4 OR (c.user_id IS NOT NULL AND c.left_position IS NULL))
+
 -- rule: size
--- The bytes that the row m brings to a page.
+-- The bytes that the row m brings to a page, before they are JSON.
 octet_length(m.content) + coalesce(octet_length(m.metadata), 0)
 
 -- name: history_page
--- The History rule, newest first: at most $6 messages, none begun after $7 bytes, and then the rest of the last millisecond.
--- In an open channel everybody reads, by the channel's cutoffs alone.
--- $1 app, $2 channel, $3 user, $4 first position, $5 end position, $8 now
+-- The History rule, newest first: at most $7 messages, none begun after $8 bytes, and then the rest of the last millisecond.
+-- $1 app, $2 channel, $3 user, $4 now, $5 first position, $6 end position
 -- index: messages
 WITH v AS MATERIALIZED (
-    SELECT $3::text AS user_id, 9223372036854775807 AS recall_stamp, coalesce(c.last_hide, 0) AS last_hide,
-        greatest($4::bigint, {{channels.policy_from}}, c.join_position, c.history_cutoff, ch.history_cutoff, (
-        SELECT max(r.cutoff) FROM clean_requests r
-        WHERE r.channel_id = $2 AND r.state = 'accepted' AND r.user_id IN ('', $3)
-    ), CASE WHEN {{channels.expired}} THEN ch.last_position + 1 END) AS first
-    FROM (SELECT $8::bigint AS now) t CROSS JOIN channels ch
-    LEFT JOIN conversations c ON c.channel_id = ch.id AND c.user_id = $3
-    WHERE ch.id = $2 AND ch.app_key = $1 AND (ch.type = 4 OR (c.user_id IS NOT NULL AND c.left_position IS NULL))
+    SELECT * FROM {{messages.reader}} reader
 ), page AS MATERIALIZED (
     SELECT * FROM (
         SELECT found.*, sum(found.size) OVER (ORDER BY found.position DESC) AS bytes
         FROM v CROSS JOIN LATERAL (
-            SELECT m.position, m.sender, m.type, m.content, m.flags, m.metadata, {{messages.size}} AS size FROM messages m
-            WHERE m.channel_id = $2 AND m.position >= v.first AND m.position >= $4 AND m.position < $5
+            SELECT m.position, m.sender, m.type, m.content, m.flags, m.metadata, m.edited_at, {{messages.size}} AS size
+            FROM messages m
+            WHERE m.channel_id = $2 AND m.position >= v.first AND m.position >= $5 AND m.position < $6
                 AND {{messages.shown}}
-            ORDER BY m.position DESC LIMIT $6
+            ORDER BY m.position DESC LIMIT $7
         ) found
     ) counted
-    WHERE bytes - size < $7
+    WHERE bytes - size < $8
 ), edge AS (
     SELECT min(position) AS position FROM page
 )
-SELECT position, sender, type, content, flags, metadata FROM page
+SELECT position, sender, type, content, flags, metadata, edited_at FROM page
 UNION ALL
-SELECT m.position, m.sender, m.type, m.content, m.flags, m.metadata
+SELECT m.position, m.sender, m.type, m.content, m.flags, m.metadata, m.edited_at
 FROM edge CROSS JOIN v CROSS JOIN LATERAL (
     SELECT m.* FROM messages m
     WHERE m.channel_id = $2 AND m.position >= greatest(v.first, edge.position / 1000 * 1000)
-        AND m.position < edge.position AND m.position >= $4 AND m.position < $5 AND {{messages.shown}}
+        AND m.position < edge.position AND m.position >= $5 AND m.position < $6 AND {{messages.shown}}
 ) m
 ORDER BY position DESC
+
+-- name: get_shown
+-- One message as the History rule shows it. $1 app, $2 channel, $3 user, $4 now, $5 position
+-- index: messages
+SELECT m.position, m.sender, m.type, m.content, m.flags, m.metadata, m.edited_at, v.channel_type, v.channel_key
+FROM {{messages.reader}} v JOIN messages m ON m.channel_id = $2 AND m.position = $5 AND m.position >= v.first
+WHERE {{messages.shown}}
+
+-- name: list_stored
+-- What is on disk in a channel and not granted away, newest first, whoever cleaned it: at most $4 messages, none begun
+-- after $5 bytes. What was recalled says nothing any more, also where a hold keeps its content.
+-- $1 channel, $2 first position, $3 end position, $6 whether recalled ones too
+-- index: messages
+SELECT * FROM (
+    SELECT found.*, sum(found.size) OVER (ORDER BY found.position DESC) AS bytes
+    FROM channels ch CROSS JOIN LATERAL (
+        SELECT m.position, m.sender, m.type, m.flags, m.edited_at, m.recall_stamp IS NOT NULL AS recalled,
+            CASE WHEN m.recall_stamp IS NULL THEN m.content ELSE '' END AS content,
+            CASE WHEN m.recall_stamp IS NULL THEN m.metadata END AS metadata, {{messages.size}} AS size
+        FROM messages m
+        WHERE m.channel_id = $1 AND m.position >= ch.reclaimed_to AND m.position >= $2 AND m.position < $3
+            AND ($6 OR m.recall_stamp IS NULL)
+        ORDER BY m.position DESC LIMIT $4
+    ) found
+    WHERE ch.id = $1
+) counted
+WHERE bytes - size < $5 ORDER BY position DESC
 
 -- name: list_months
 -- The partitions that there are.
@@ -132,6 +170,25 @@ SELECT {{channels.held}} FROM channels ch WHERE ch.id = $1
 -- $7 whether it was emptied
 INSERT INTO recalls (channel_id, stamp, position, sender, recipients, created_at, emptied)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
+
+-- name: get_editable
+-- The sender of a message that the channel still shows to everyone: neither recalled nor granted away nor cleaned for all.
+-- The caller has the channel's row. $1 channel, $2 position, $3 now
+-- index: messages
+SELECT m.sender FROM (SELECT ''::text AS user_id, $3::bigint AS now) t CROSS JOIN channels ch
+LEFT JOIN conversations c ON c.channel_id = ch.id AND c.user_id = t.user_id
+JOIN messages m ON m.channel_id = ch.id AND m.position = $2
+WHERE ch.id = $1 AND m.recall_stamp IS NULL AND m.position >= greatest(ch.reclaimed_to, {{messages.history_from}})
+
+-- name: update_edited
+-- What the sender says instead, where no hold covers what he said; the row stays in its place. The caller shares the app's
+-- row and has the channel's. $1 channel, $2 position, $3 content or null, $4 metadata or null, $5 now
+-- index: messages
+UPDATE messages m SET content = coalesce($3, m.content), metadata = coalesce($4, m.metadata),
+    flags = CASE WHEN $4::text IS NULL THEN m.flags ELSE m.flags | 16::smallint END, edited_at = $5
+FROM channels ch
+WHERE m.channel_id = $1 AND m.position = $2 AND m.recall_stamp IS NULL AND ch.id = m.channel_id AND NOT {{channels.held}}
+RETURNING m.position, m.sender, m.type, m.content, m.flags, m.metadata, m.edited_at
 
 -- name: mark_due
 -- What was hidden or recalled holds nothing up for that user any more. $1 channel, $2 now

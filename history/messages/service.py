@@ -13,21 +13,32 @@ from itertools import islice
 from history.apps import store as apps_store
 from history.axis import DAY
 from history.batches import Batches
+from history.channels import store as channels_store
 from history.channels.model import MADE_BY_CALL, ChannelKey, missing
 from history.channels.service import Channels
 from history.clock import Clock
 from history.cursors import NotOurs, message_id, read_message_id
 from history.database import Connection, Database
-from history.errors import ClockJumped, DatabaseUnavailable, InvalidInput, OutcomeUnknown
+from history.errors import (
+    ClockJumped,
+    Conflict,
+    DatabaseUnavailable,
+    InvalidInput,
+    NotFound,
+    OutcomeUnknown,
+)
 from history.messages import store
 from history.messages.model import (
     MOST_PAGE_BYTES,
     Copy,
     Draft,
     Flags,
+    Found,
     Message,
     Month,
     Range,
+    check_size,
+    fill,
     positions,
 )
 from history.messages.store import MessageRow
@@ -90,6 +101,45 @@ class Messages:
             await apps_store.share_app(connection, channel.app_key)
             await store.recall(connection, channel_id, position, now=self._clock.now())
 
+    async def edit(
+        self,
+        channel: ChannelKey,
+        public_id: str,
+        *,
+        sender: str,
+        content: str | None = None,
+        metadata: str | None = None,
+    ) -> Message:
+        """Change what the sender's own message says, in its place; None leaves the content or the metadata as it is.
+
+        NotFound where it is unknown, recalled, reclaimed, or cleaned for everyone; InvalidInput where another sent it;
+        Conflict under a hold, because what it said would be lost.
+        """
+        [channel_id] = await self._channels.locate([channel])
+        position = _position_in(channel_id, public_id)
+        if channel_id is None or position is None:
+            raise _no_message()
+        async with self._database.writing() as connection:
+            settings = await apps_store.share_app(connection, channel.app_key)
+            if settings is not None and content is not None:
+                check_size(content, settings.max_content_bytes)
+            # what may recall it, grant it away or bring a user who is held waits, or is over
+            await channels_store.lock_channel(connection, channel_id)
+            now = self._clock.now()
+            sent_by = await store.get_editable(connection, channel_id, position, now=now)
+            if sent_by is None:
+                raise _no_message()
+            if sent_by != sender:
+                raise InvalidInput(
+                    "fromUserId", "fromUserId did not send this message; only its sender may change it."
+                )
+            edited = await store.update_edited(
+                connection, channel_id, position, content=content, metadata=metadata, now=now
+            )
+        if edited is None:
+            raise Conflict("A legal hold covers this message: what it says must stay as it is.")
+        return edited
+
     async def hide(self, channel: ChannelKey, user_id: str, public_ids: Sequence[str]) -> list[bool]:
         """Delete messages by id for one participant: from his history and his compensation. Which of them there were."""
         [channel_id] = await self._channels.locate([channel])
@@ -104,6 +154,45 @@ class Messages:
             found = await self._database.retrying(work)
         return [place in found if found else False for place in places]
 
+    async def find(
+        self, app_key: str, user_id: str, public_id: str, *, now: int | None = None
+    ) -> Found | None:
+        """A message by its id, as the user's history shows it; None where it does not, whatever the reason."""
+        try:
+            channel_id, position = read_message_id(public_id)
+        except NotOurs:
+            return None
+        async with self._database.reading() as connection:
+            return await store.get_shown(
+                connection,
+                app_key=app_key,
+                channel_id=channel_id,
+                user_id=user_id,
+                position=position,
+                now=self._clock.now() if now is None else now,
+            )
+
+    async def stored(
+        self, channel: ChannelKey, range_: Range, *, most: int, with_recalled: bool
+    ) -> list[Message]:
+        """An admin's page of what is on disk there, newest first, whoever cleaned it and whether or not it was history.
+
+        What was recalled has no content. Pages are cut by bytes as well: go on before the last one until one is empty.
+        """
+        [channel_id] = await self._channels.locate([channel])
+        if channel_id is None:
+            return []
+        async with self._database.reading() as connection:
+            found = await store.list_stored(
+                connection,
+                channel_id,
+                range_,
+                most=most,
+                most_bytes=MOST_PAGE_BYTES,
+                with_recalled=with_recalled,
+            )
+        return fill(found, most_bytes=MOST_PAGE_BYTES)
+
     async def history(self, channel: ChannelKey, user_id: str, range_: Range, *, most: int) -> list[Message]:
         """A page of what the user may read there, newest first; empty where that is nothing."""
         channel_id = (await self._channels.locate([channel]))[0]
@@ -111,7 +200,7 @@ class Messages:
             return []
         now = self._clock.now()
         async with self._database.reading() as connection:
-            return await store.list_history(
+            found = await store.list_history(
                 connection,
                 app_key=channel.app_key,
                 channel_id=channel_id,
@@ -121,6 +210,7 @@ class Messages:
                 most=most,
                 most_bytes=MOST_PAGE_BYTES,
             )
+        return fill(found, most_bytes=MOST_PAGE_BYTES, whole_milliseconds=True)
 
     async def make_months(self, *, now: int) -> None:
         """Have this month and the next ones ready, so that a month's end never stops a send."""
@@ -227,6 +317,10 @@ def _first_of_each_key(copies: Sequence[Copy], known: Mapping[store.ClientKey, i
         if key is not None:
             seen.add(key)
     return new
+
+
+def _no_message() -> NotFound:
+    return NotFound("There is no such message in this channel, or it is not there any more.")
 
 
 def _position_in(channel_id: int | None, public_id: str) -> int | None:

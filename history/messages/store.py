@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 
-from history.database import Connection
-from history.messages.model import Flags, Message, Month, Range
+from history.channels.model import ChannelKey, ChannelType
+from history.database import Connection, Row
+from history.messages.model import Flags, Found, Message, Month, Range
 from history.queries import statement
 
 _COLUMNS = ("channel_id", "position", "flags", "sender", "type", "content", "recipients", "metadata")
@@ -105,24 +107,55 @@ async def list_history(
         app_key,
         channel_id,
         user_id,
+        now,
         range_.first,
         range_.end,
         most,
         most_bytes,
-        now,
     )
-    return [
-        Message(
-            channel_id=channel_id,
-            position=row["position"],
-            sender=row["sender"],
-            type=row["type"],
-            content=row["content"],
-            flags=Flags(row["flags"]),
-            metadata=row["metadata"],
-        )
-        for row in rows
-    ]
+    return [Message(**_fields(channel_id, row)) for row in rows]
+
+
+def _fields(channel_id: int, row: Row) -> dict[str, Any]:
+    return {
+        "channel_id": channel_id,
+        "position": row["position"],
+        "sender": row["sender"],
+        "type": row["type"],
+        "content": row["content"],
+        "flags": Flags(row["flags"]),
+        "metadata": row["metadata"],
+        "edited_at": row["edited_at"],
+    }
+
+
+async def get_shown(
+    connection: Connection, *, app_key: str, channel_id: int, user_id: str, position: int, now: int
+) -> Found | None:
+    """One message as the History rule shows it to the user; None where it does not."""
+    row = await connection.fetchrow(
+        statement("messages", "get_shown"), app_key, channel_id, user_id, now, position
+    )
+    if row is None:
+        return None
+    channel = ChannelKey(app_key, ChannelType(row["channel_type"]), tuple(row["channel_key"]))
+    return Found(**_fields(channel_id, row), channel=channel)
+
+
+async def list_stored(
+    connection: Connection, channel_id: int, range_: Range, *, most: int, most_bytes: int, with_recalled: bool
+) -> list[Message]:
+    """What is on disk and not granted away, newest first; what was recalled without what it said."""
+    rows = await connection.fetch(
+        statement("messages", "list_stored"),
+        channel_id,
+        range_.first,
+        range_.end,
+        most,
+        most_bytes,
+        with_recalled,
+    )
+    return [Message(**_fields(channel_id, row), recalled=row["recalled"]) for row in rows]
 
 
 async def list_months(connection: Connection) -> set[str]:
@@ -173,6 +206,30 @@ async def recall(connection: Connection, channel_id: int, position: int, *, now:
         not held,
     )
     return True
+
+
+async def get_editable(connection: Connection, channel_id: int, position: int, *, now: int) -> str | None:
+    """The sender of a message that everyone may still see; the caller has locked the channel."""
+    sender: str | None = await connection.fetchval(
+        statement("messages", "get_editable"), channel_id, position, now
+    )
+    return sender
+
+
+async def update_edited(
+    connection: Connection,
+    channel_id: int,
+    position: int,
+    *,
+    content: str | None,
+    metadata: str | None,
+    now: int,
+) -> Message | None:
+    """Change what a message says, None leaving it as it is; nothing where a hold covers the channel."""
+    row = await connection.fetchrow(
+        statement("messages", "update_edited"), channel_id, position, content, metadata, now
+    )
+    return Message(**_fields(channel_id, row)) if row else None
 
 
 async def hide(

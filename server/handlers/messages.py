@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,6 +19,7 @@ from server.wire import messages as wire
 
 _DEFAULT_PAGE = 10
 _LONGEST_METADATA_VALUE = 4_096
+_T = TypeVar("_T", bound=wire.Sent)
 
 
 async def send_direct(call: Call[wire.DirectSend]) -> Reply:
@@ -69,7 +71,8 @@ def list_history(type_: ChannelType) -> Handler:
         messages = await call.services.messages.history(
             channel, body.userId, _range(body), most=body.pageSize or _DEFAULT_PAGE
         )
-        return Reply(result=wire.HistoryPage([_record(body.channelId, message) for message in messages]))
+        records = [shown(wire.HistoryRecord, message, channelId=body.channelId) for message in messages]
+        return Reply(result=wire.HistoryPage(records))
 
     handle.__name__ = f"list_{type_.name.lower()}_history"
     return handle
@@ -88,12 +91,46 @@ async def recall(call: Call[wire.Recall]) -> Reply:
     return Reply()
 
 
-def metadata_items(message: Message) -> list[wire.MetadataItem]:
-    """The metadata of a message as the API shows it."""
+async def update_direct(call: Call[wire.DirectUpdate]) -> Reply:
+    """Change the content of a direct message of one's own, in its place; refused under a legal hold."""
+    body = call.body
+    key = channel_key(
+        call.signed_by.app_key, ChannelType.DIRECT, channel_id=body.targetId, user_id=body.fromUserId
+    )
+    return await _update(call, key)
+
+
+async def update_group(call: Call[wire.GroupUpdate]) -> Reply:
+    """Change the content of a message of one's own in a group, in its place; refused under a legal hold."""
+    return await _update(call, ChannelKey(call.signed_by.app_key, ChannelType.GROUP, (call.body.channelId,)))
+
+
+def shown(type_: Callable[..., _T], message: Message, **place: Any) -> _T:
+    """A message as the API shows it, in one of the types for that; `place` is what that type has besides."""
+    return type_(
+        fromUserId=message.sender,
+        messageId=message.id,
+        position=message.position,
+        sentAt=message.sent_at,
+        messageType=message.type,
+        content=message.content,
+        hasMetadata=bool(message.flags & Flags.METADATA),
+        metadata=_metadata_items(message),
+        **place,
+    )
+
+
+def _metadata_items(message: Message) -> list[wire.MetadataItem]:
     if message.metadata is None:
         return []
     found = msgspec.json.decode(message.metadata, type=dict[str, str])
     return [wire.MetadataItem(key, value, message.sent_at) for key, value in found.items()]
+
+
+async def _update(call: Call[wire.DirectUpdate] | Call[wire.GroupUpdate], channel: ChannelKey) -> Reply:
+    body = call.body
+    await call.services.messages.edit(channel, body.messageId, sender=body.fromUserId, content=body.content)
+    return Reply()
 
 
 async def _send_to_users(
@@ -165,20 +202,6 @@ def _metadata(body: wire.Send) -> str | None:
             field = f"metadata.{key}"
             raise TooLong(field, f"{field} is too long: at most {_LONGEST_METADATA_VALUE} characters.")
     return msgspec.json.encode(values).decode() if body.hasMetadata else None
-
-
-def _record(channel_id: str, message: Message) -> wire.HistoryRecord:
-    return wire.HistoryRecord(
-        channelId=channel_id,
-        fromUserId=message.sender,
-        messageId=message.id,
-        position=message.position,
-        sentAt=message.sent_at,
-        messageType=message.type,
-        content=message.content,
-        hasMetadata=bool(message.flags & Flags.METADATA),
-        metadata=metadata_items(message),
-    )
 
 
 def _range(body: wire.HistoryList) -> Range:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from history.axis import MILLISECOND
 from history.channels.model import channel_key
 from history.delivery.model import MOST_UNREAD, Conversation, Reader
-from history.messages.model import Flags
 from server import parse
 from server.calls import Call, Reply
-from server.handlers.messages import metadata_items
+from server.handlers.messages import shown
 from server.wire import users as wire
 
 _DEFAULT_LIMIT = 100
@@ -45,18 +44,12 @@ async def sync(call: Call[wire.Sync]) -> Reply:
                 for recall in page.recalls
             ],
             messages=[
-                wire.SyncMessage(
+                shown(
+                    wire.SyncMessage,
+                    delivered.message,
                     channelType=int(delivered.channel.type),
                     channelId=delivered.channel.seen_by(body.userId),
-                    fromUserId=delivered.message.sender,
-                    messageId=delivered.message.id,
-                    position=delivered.message.position,
-                    sentAt=delivered.message.sent_at,
-                    messageType=delivered.message.type,
-                    content=delivered.message.content,
                     origin=delivered.origin,
-                    hasMetadata=bool(delivered.message.flags & Flags.METADATA),
-                    metadata=metadata_items(delivered.message),
                 )
                 for delivered in page.messages
             ],
@@ -143,18 +136,7 @@ def _conversation(user_id: str, conversation: Conversation) -> wire.Conversation
         channelType=int(conversation.channel.type),
         channelId=conversation.channel.seen_by(user_id),
         lastActivityAt=conversation.last_position // MILLISECOND,
-        lastMessage=None
-        if last is None
-        else wire.LastMessage(
-            fromUserId=last.sender,
-            messageId=last.id,
-            position=last.position,
-            sentAt=last.sent_at,
-            messageType=last.type,
-            content=last.content,
-            hasMetadata=bool(last.flags & Flags.METADATA),
-            metadata=metadata_items(last),
-        ),
+        lastMessage=None if last is None else shown(wire.LastMessage, last),
         unread=min(conversation.unread, MOST_UNREAD),
         unreadMore=conversation.unread > MOST_UNREAD,
         readPosition=conversation.read_position,

@@ -8,6 +8,9 @@ from msgspec import Meta, Struct
 
 from server.wire.common import Bit, Id, Ids, MessageId, Milliseconds, Name, PageSize, TypeNumber
 
+Content = Annotated[
+    str, Meta(min_length=1, description="Kept byte for byte; at most maxContentBytes of UTF-8")
+]
 Metadata = Annotated[dict[Annotated[str, Meta(max_length=32)], Any], Meta(max_length=100)]
 
 
@@ -24,9 +27,7 @@ class Send(Struct, kw_only=True):
 
     fromUserId: Id
     messageType: Annotated[str, Meta(min_length=1, max_length=32)]
-    content: Annotated[
-        str, Meta(min_length=1, description="Kept byte for byte; at most maxContentBytes of UTF-8")
-    ]
+    content: Content
     shouldPersist: Bit | None = None
     clientMessageId: Name | None = None
     pushContent: str | None = None
@@ -113,6 +114,24 @@ class Recall(Struct, kw_only=True):
     disableUpdateLastMsg: bool | None = None
 
 
+class DirectUpdate(Struct, kw_only=True):
+    """Other content for a message that fromUserId sent to targetId."""
+
+    fromUserId: Id
+    targetId: Id
+    messageId: MessageId
+    content: Content
+
+
+class GroupUpdate(Struct, kw_only=True):
+    """Other content for a message that fromUserId sent to a group."""
+
+    fromUserId: Id
+    channelId: Id
+    messageId: MessageId
+    content: Content
+
+
 class HistoryList(Struct, kw_only=True):
     """A page backwards in time, from startAt down to endAt, 14 days at most."""
 
@@ -124,18 +143,37 @@ class HistoryList(Struct, kw_only=True):
     pageSize: PageSize | None = None
 
 
-class HistoryRecord(Struct, omit_defaults=True):
-    """A message of a history page."""
+class Sent(Struct, kw_only=True):
+    """What every message shows, on every path. Being by keyword, these fields come after those that a type below adds
+    without it: the order in JSON is that of the field."""
 
-    channelId: str
     fromUserId: str
     messageId: str
     position: int
     sentAt: int
     messageType: str
     content: str
+
+
+class Shown(Sent, kw_only=True, omit_defaults=True):
+    """A message with its metadata."""
+
     hasMetadata: bool
     metadata: list[MetadataItem] = []
+
+
+class Delivered(Sent, kw_only=True, omit_defaults=True):
+    """A message with the rule that gives it to a device, and its metadata after that."""
+
+    origin: str
+    hasMetadata: bool
+    metadata: list[MetadataItem] = []
+
+
+class HistoryRecord(Shown, omit_defaults=True):
+    """A message of a history page."""
+
+    channelId: str
 
 
 class HistoryPage(Struct):

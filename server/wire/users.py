@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from server.wire.common import Id, MessageId, Milliseconds, Name, PageSize, PageToken, TypeNumber
-from server.wire.messages import MetadataItem
+from server.wire.messages import Delivered, Shown
 
 
 class Sync(Struct, kw_only=True):
@@ -39,20 +39,11 @@ class SyncRecall(Struct):
     messageId: str
 
 
-class SyncMessage(Struct, omit_defaults=True):
+class SyncMessage(Delivered, omit_defaults=True):
     """A message that the device is to keep; `origin` is missed or compensation."""
 
     channelType: int
     channelId: str
-    fromUserId: str
-    messageId: str
-    position: int
-    sentAt: int
-    messageType: str
-    content: str
-    origin: str
-    hasMetadata: bool
-    metadata: list[MetadataItem] = []
 
 
 class SyncPage(Struct):
@@ -111,17 +102,8 @@ class ConversationList(Struct, kw_only=True):
     cursor: PageToken | None = None
 
 
-class LastMessage(Struct, omit_defaults=True):
+class LastMessage(Shown, omit_defaults=True):
     """The last message of a channel that the user may see."""
-
-    fromUserId: str
-    messageId: str
-    position: int
-    sentAt: int
-    messageType: str
-    content: str
-    hasMetadata: bool
-    metadata: list[MetadataItem] = []
 
 
 class ConversationView(Struct):

@@ -18,8 +18,10 @@ EXPLAIN = "/v4/message/explain"
 POLICIES = (f"{OF_APP}/policies/{{channelType}}", f"{OF_APP}/policies/{{channelType}}/{{channelId}}")
 SENDS = {kind: f"/v4/{kind}-channel/message/send" for kind in ("direct", "group", "open", "system")}
 HISTORIES = {kind: f"/v4/{kind}-channel/history-message/list" for kind in SENDS}
+UPDATES = {kind: f"/v4/{kind}-channel/message/update" for kind in ("direct", "group")}
 assert (SENDS["direct"], HISTORIES["direct"]) == (SEND, HISTORY)
 TEXT = {"fromUserId": "ann", "messageType": "RC:TxtMsg", "content": "secret of ours"}
+EDIT = {"fromUserId": "ann", "content": "other secret of ours"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +139,8 @@ def bodies(scene: Scene, now: int) -> dict[tuple[str, str], dict[str, Any] | Non
         HISTORIES["group"]: page("g", now),
         HISTORIES["open"]: page("o", now),
         HISTORIES["system"]: page("ann", now),
+        UPDATES["direct"]: {**EDIT, "targetId": "bob", "messageId": scene.direct},
+        UPDATES["group"]: {**EDIT, "channelId": "g", "messageId": scene.group},
         "/v4/message/delete": {
             "fromUserId": "ann",
             "channelType": 3,

@@ -14,7 +14,7 @@ import pytest
 from server.calls import Caller
 from server.routes import ROUTES
 from server.surface import Route
-from tests.api.bodies import NOBODY, OF_APP, SENDS, Scene, bodies, filled, make_scene
+from tests.api.bodies import NOBODY, OF_APP, SENDS, UPDATES, Scene, bodies, filled, make_scene
 from tests.api.client import ACK, CLEAN, DELETE, SEND, SYNC, Answer, Api, signed
 from tests.api.wrong_values import ABSENT, FIELDS, Wrong
 
@@ -220,6 +220,8 @@ async def test_a_body_that_unpacks_badly_or_too_large_is_refused(api: Api) -> No
         (SENDS["group"], {"toChannelIds": ["g", "d"]}, "toUserIds"),
         ("/v4/group-channel/history-message/list", {"endAt": 10**14 - 1}, "startAt"),
         ("/v4/open-channel/history-message/list", {"endAt": 0}, "14 days"),
+        (UPDATES["direct"], {"fromUserId": "bob", "targetId": "ann"}, "fromUserId"),
+        (UPDATES["group"], {"fromUserId": "bob"}, "fromUserId"),
         ("/v4/message/delete", {"fromUserId": "bob"}, "fromUserId"),
         ("/v4/user/conversation/read", {"channelId": "nobody"}, "channelId"),
         ("/v4/user/conversation/read", {"userId": "eve"}, "channelId"),

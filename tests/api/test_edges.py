@@ -69,6 +69,23 @@ async def test_headers_that_are_no_text_are_a_401(api: Api, name: bytes) -> None
     assert answer.startswith(b"HTTP/1.1 401 "), answer
 
 
+@pytest.mark.parametrize("path", [SYNC, "/healthz", "/openapi.json"])
+async def test_an_expectation_that_is_none_of_ours_is_refused_as_every_error_is(api: Api, path: str) -> None:
+    method = "POST" if path == SYNC else "GET"
+    answer = await api.request(method, path, headers={"Expect": "tea", "X-Request-ID": "id"})
+    answer.refused(417, 1002, "not taken")
+    assert answer.headers["X-Request-ID"] == "id"
+
+
+async def test_a_client_that_waits_to_be_told_to_go_on_is_told(api: Api) -> None:
+    body = b'{"userId":"bob","deviceId":"phone"}'
+    headers = {**signed(api.keys, timestamp=api.now_ms), "Content-Length": str(len(body)), "Host": "x"}
+    lines = [b"POST " + SYNC.encode() + b" HTTP/1.1", b"Expect: 100-Continue", b"Connection: close"]
+    head = b"\n".join([*lines, *(f"{name}: {value}".encode() for name, value in headers.items()), b"\n"])
+    answer = await raw_request(api, head, body)
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"), answer
+
+
 async def test_every_answer_is_json_in_utf_8(api: Api) -> None:
     for method, path in (
         ("GET", "/healthz"),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from history.axis import MILLISECOND, SECOND
+from history.messages import service
 from tests.api.client import DAY_MS, HISTORY, Api
 
 
@@ -117,3 +118,28 @@ async def test_a_page_of_large_messages_ends_before_it_is_too_large(api: Api) ->
     last = first[-1]["sentAt"]
     rest = await api.history(startAt=last, endAt=last - DAY_MS, includeStart=False)
     assert len(first) + len(rest) == 40
+
+
+async def test_a_page_is_no_larger_than_its_cap_whatever_json_makes_of_it(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is escaped in content and in metadata, and the many small entries of it."""
+    monkeypatch.setattr(service, "MOST_PAGE_BYTES", 100_000)
+    small = {f"{n}": "" for n in range(100)}
+    kinds: list[tuple[str, dict[str, str]]] = [
+        ("\x01" * 4_000, {}),
+        ('"' * 9_000, small),
+        ("é✓", {"a": '\x02"' * 2_000}),
+        ("x", small),
+    ]
+    for content, metadata in kinds * 4:
+        api.clock.advance(MILLISECOND)
+        await api.send(content=content, hasMetadata=True, metadata=metadata)
+    body = {"userId": "bob", "channelId": "ann", "startAt": api.now_ms, "endAt": api.now_ms - DAY_MS}
+    body |= {"includeStart": True, "pageSize": 100}
+    seen: list[str] = []
+    while page := (answer := await api.post(HISTORY, body)).done()["messages"]:
+        assert len(answer.body) <= 100_000
+        seen += [one["messageId"] for one in page]
+        body |= {"startAt": page[-1]["sentAt"], "includeStart": False}
+    assert len(seen) == len(set(seen)) == 16

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.api.bodies import ADMIN, EXPLAIN, HIDE, HISTORIES, OF_APP, POLICIES, RECALL_BY_SENDER, SENDS
+from tests.api.bodies import (
+    ADMIN,
+    EXPLAIN,
+    HIDE,
+    HISTORIES,
+    OF_APP,
+    POLICIES,
+    RECALL_BY_SENDER,
+    SENDS,
+    UPDATES,
+)
 from tests.api.client import ACK, CLEAN, DELETE, SYNC
 
 ABSENT = object()
@@ -55,10 +65,11 @@ TIME = whole(0, 10**14 - 1)
 TYPE = [*REQUIRED, *NUMBER, *wrong(0, 2, 5, 7, 10, -1)]
 PAGE_SIZE = whole(1, 100)
 PAGE_TOKEN = [*text(most=1024, least=0), *wrong("x", "AAAA", "é")]
+CONTENT = [*REQUIRED, *TEXT, ("", 1002), ("x" * 131_073, 1005), ("é" * 65_537, 1005)]
 SEND: Fields = {
     "fromUserId": ID,
     "messageType": [*REQUIRED, *text(most=32)],
-    "content": [*REQUIRED, *TEXT, ("", 1002), ("x" * 131_073, 1005), ("é" * 65_537, 1005)],
+    "content": CONTENT,
     "shouldPersist": BIT,
     "clientMessageId": text(),
     "pushContent": TEXT,
@@ -113,6 +124,8 @@ MEMBERS: Fields = {
 PAGED: Fields = {"pageToken": PAGE_TOKEN, "pageSize": PAGE_SIZE, "order": BIT}
 PROFILE = wrong("x", [], 7, {"a": "\0"}, {"\0": 1})
 MESSAGE_ID = [*text(), *wrong("x")]
+SENT_ID = [*REQUIRED, *text()]
+"""A text that is no id of ours is no such message."""
 SETTINGS: Fields = {
     "multiDeviceSync": SWITCH,
     "compensationDays": whole(0, 7),
@@ -160,11 +173,13 @@ POSTS: dict[str, Fields] = {
     },
     SENDS["system"]: {**SEND, **must(ids("toUserIds", 100))},
     **dict.fromkeys(HISTORIES.values(), HISTORY),
+    UPDATES["direct"]: {"fromUserId": ID, "targetId": ID, "messageId": SENT_ID, "content": CONTENT},
+    UPDATES["group"]: {"fromUserId": ID, "channelId": ID, "messageId": SENT_ID, "content": CONTENT},
     "/v4/message/delete": {
         "fromUserId": ID,
         "channelType": TYPE,
         "channelId": ID,
-        "messageId": [*REQUIRED, *text()],
+        "messageId": SENT_ID,
         "sentAt": TIME,
         "isAdmin": BIT,
         "disablePush": SWITCH,

@@ -199,13 +199,14 @@ def test_one_statement_deletes_messages_and_only_below_the_grant() -> None:
     assert [name for name, text in _product_text() if other.search(text)] == []
 
 
-def test_two_statements_change_messages_and_only_to_recall_one() -> None:
-    """Its stamp is set, what it said goes, unless it is held and later when it is not; who, where and when stay."""
+def test_three_statements_change_messages_to_recall_one_or_to_edit_it() -> None:
+    """What it said goes, unless it is held; a recall sets its stamp, and empties it later when it is not held any more. Who,
+    where and when stay."""
     update = re.compile(r"\bUPDATE\s+(ONLY\s+)?messages\b", re.IGNORECASE)
     assert sorted(
         (name, len(update.findall(text))) for name, text in _product_text() if update.search(text)
     ) == [
-        ("history/messages/queries.sql", 1),
+        ("history/messages/queries.sql", 2),
         ("history/retention/queries.sql", 1),
         ("migrations/0003_trust.sql", 1),
     ]
@@ -217,7 +218,15 @@ def test_two_statements_change_messages_and_only_to_recall_one() -> None:
     sql = " ".join(_bare(blocks("retention")["empty_recalled"].sql).split())
     assert sql.startswith("UPDATE messages m SET content = '', metadata = NULL FROM recalls r")
     assert "WHERE r.channel_id = $1 AND NOT r.emptied AND m.channel_id = r.channel_id" in sql
-    assert f"AND NOT ({' '.join(_bare(blocks('channels')['held'].sql).split())})" in sql
+    not_held = f"AND NOT ({' '.join(_bare(blocks('channels')['held'].sql).split())})"
+    assert not_held in sql
+    sql = " ".join(_bare(blocks("messages")["update_edited"].sql).split())
+    assert sql.startswith(
+        "UPDATE messages m SET content = coalesce($3, m.content), metadata = coalesce($4, m.metadata), "
+        "flags = CASE WHEN $4::text IS NULL THEN m.flags ELSE m.flags | 16::smallint END, edited_at = $5 FROM channels ch "
+        "WHERE m.channel_id = $1 AND m.position = $2 AND m.recall_stamp IS NULL AND ch.id = m.channel_id"
+    )
+    assert not_held in sql
 
 
 def test_the_grant_is_a_value_and_the_floor_takes_no_lock() -> None:

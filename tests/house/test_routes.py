@@ -25,6 +25,7 @@ COLUMNS = {
             ("POST", f"/v4/{kind}-channel/history-message/list")
             for kind in ("direct", "group", "open", "system")
         ),
+        *(("POST", f"/v4/{kind}-channel/message/update") for kind in ("direct", "group")),
         ("POST", "/v4/message/delete"),
         ("POST", "/v4/channel/message/history/clean"),
         ("POST", "/v4/channel/message/history/delete"),
@@ -216,6 +217,8 @@ def lost(before: dict[str, list[str]], after: dict[str, list[str]]) -> dict[str,
 STRANGERS = {
     "/v4/group-channel/message/send": 404,
     "/v4/open-channel/message/send": 404,
+    "/v4/direct-channel/message/update": 404,
+    "/v4/group-channel/message/update": 404,
     "/v4/group-channel/join": 404,
     "/v4/group-channel/leave": 404,
     "/v4/group-channel/dismiss": 404,

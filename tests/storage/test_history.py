@@ -6,9 +6,9 @@ import pytest
 
 from history.axis import MILLISECOND, SECOND
 from history.delivery import service as delivery
-from history.messages import service
+from history.messages import service, store
 from history.messages.model import Range
-from tests.factories import NOON, World, open_world
+from tests.factories import ALWAYS, NOON, World, open_world
 
 
 async def test_a_page_is_newest_first_and_as_long_as_asked(world: World) -> None:
@@ -57,12 +57,49 @@ async def test_ties_outside_the_range_or_the_cutoff_stay_outside(world: World) -
 
 
 async def test_a_page_is_cut_by_bytes_as_well(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No message begins after the cap; the page before it is what one would get with a smaller count."""
-    monkeypatch.setattr(service, "MOST_PAGE_BYTES", 250)
+    """It is what one would get with a smaller count: as many as fit, and at least one."""
     sent = [await world.send(at=NOON + n * SECOND, content="é" * 50) for n in range(5)]
+    # each is 512 bytes and its content in quotes
+    for most, count in ((4 * 614, 4), (4 * 614 - 1, 3), (1, 1)):
+        monkeypatch.setattr(service, "MOST_PAGE_BYTES", most)
+        assert await world.history("bob", "ann") == sent[: -count - 1 : -1]
+
+
+async def test_a_page_is_cut_by_the_bytes_of_its_json(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A character that JSON escapes counts as what it becomes."""
+    sent = [await world.send(at=NOON + n * SECOND, content="\x01" * 1_000) for n in range(4)]
+    monkeypatch.setattr(service, "MOST_PAGE_BYTES", 14_000)
     assert await world.history("bob", "ann") == sent[:1:-1]
-    monkeypatch.setattr(service, "MOST_PAGE_BYTES", 1)
-    assert await world.history("bob", "ann") == sent[-1:]
+
+
+async def test_the_database_hands_over_little_more_than_a_page(world: World) -> None:
+    """It cuts by bytes too, before they are JSON: no message begins after the cap."""
+    sent = [await world.send(at=NOON + n * SECOND, content="é" * 50) for n in range(5)]
+    channel_id = await world.channel_id()
+    async with world.database.reading() as connection:
+        page = await store.list_history(
+            connection,
+            app_key=world.app_key,
+            channel_id=channel_id,
+            user_id="bob",
+            range_=ALWAYS,
+            now=NOON,
+            most=9,
+            most_bytes=250,
+        )
+    assert [one.position for one in page] == sent[:1:-1]
+
+
+async def test_a_page_that_is_cut_by_bytes_keeps_its_last_millisecond_whole(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Going on before that millisecond must lose none."""
+    early = await world.send(at=NOON - 1)
+    ties = [await world.send(at=NOON + n) for n in range(3)]
+    late = await world.send(at=NOON + MILLISECOND)
+    monkeypatch.setattr(service, "MOST_PAGE_BYTES", 1_100)
+    assert await world.history("bob", "ann") == [late, *ties[::-1]]
+    assert await world.history("bob", "ann", range_=Range(first=0, end=NOON)) == [early]
 
 
 async def test_the_sender_sees_his_own_only_where_it_was_echoed(world: World) -> None:
@@ -131,7 +168,7 @@ async def test_metadata_counts_as_bytes_of_a_page(world: World, monkeypatch: pyt
     """Of a history page and of a sync: a message may carry more there than in its content."""
     sent = [await world.send(at=NOON + n * SECOND, content="x" * 50) for n in range(5)]
     await world.execute("UPDATE messages SET metadata = repeat('y', 3000)")
-    monkeypatch.setattr(service, "MOST_PAGE_BYTES", 7_000)
+    monkeypatch.setattr(service, "MOST_PAGE_BYTES", 11_000)
     assert await world.history("bob", "ann") == sent[:1:-1]
     monkeypatch.setattr(delivery, "MOST_PAGE_BYTES", 7_200)
     page = await world.sync("bob")

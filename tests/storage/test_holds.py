@@ -12,7 +12,8 @@ import pytest
 
 from history.axis import DAY, SECOND
 from history.channels.model import ChannelKey
-from history.errors import NotConfirmed, NotFound
+from history.cursors import message_id
+from history.errors import Conflict, NotConfirmed, NotFound
 from history.messages import store as messages_store
 from history.policies.model import Hold, Scope
 from history.queries import blocks
@@ -22,7 +23,12 @@ from tests.factories import World
 from tests.storage.test_races import before, held, somebody_waits
 
 FEATURES = sorted(path.parent.name for path in Path(store.__file__).parents[1].glob("*/queries.sql"))
-PATHS = {"retention.delete_reclaimed", "retention.empty_recalled", "messages.update_recalled"}
+PATHS = {
+    "retention.delete_reclaimed",
+    "retention.empty_recalled",
+    "messages.update_recalled",
+    "messages.update_edited",
+}
 """Every statement of the product that deletes rows of messages or changes them. The tests below walk them."""
 ROWS = "SELECT channel_id, position, content, metadata FROM messages ORDER BY 1, 2"
 
@@ -166,12 +172,36 @@ async def test_nothing_is_deleted_or_emptied_until_the_hold_is_released(
         assert await world.stored_in(key) == []
 
 
+@pytest.mark.parametrize("hold", [_on_app, *NARROW])
+async def test_no_message_is_edited_until_the_hold_is_released(world: World, hold: Place) -> None:
+    """By whomever, under every hold: what it says must stay as it is. In another channel it may change."""
+    ann, *others = _users(world.group())
+    key, other = await world.make_group(*others, owner=ann), world.channel("ann of old", "zoe")
+    sent, free = await world.post(key, ann, content="evidence"), await world.post(other, "zoe")
+    placed = await hold(world, key)
+    text = message_id(await world.id_of(key), sent)
+    rows = [tuple(row) for row in await world.rows(ROWS)]
+    for more in ({"content": "changed"}, {"metadata": "{}"}, {"content": "changed", "metadata": "{}"}):
+        with pytest.raises(Conflict, match="hold"):
+            await world.messages.edit(key, text, sender=ann, **more)
+    assert [tuple(row) for row in await world.rows(ROWS)] == rows
+    if hold is not _on_app:
+        id_ = message_id(await world.id_of(other), free)
+        assert (await world.messages.edit(other, id_, sender="zoe", content="changed")).content == "changed"
+    await world.policies.release_hold(world.app_key, placed.id)
+    assert (await world.messages.edit(key, text, sender=ann, content="changed")).content == "changed"
+
+
 async def test_each_statement_itself_takes_nothing_that_a_hold_covers(world: World) -> None:
-    """Below the walk: the grant stays where it was, a recall keeps the content, emptying leaves it alone."""
+    """Below the walk: the grant stays where it was, edit and recall lose no content, emptying leaves it alone."""
     sent = await world.send(echo=True, content="evidence")
     channel_id = await world.channel_id()
     await _on_channel(world, world.channel())
     async with world.database.writing() as connection:
+        edited = await messages_store.update_edited(
+            connection, channel_id, sent, content="changed", metadata=None, now=world.clock.now()
+        )
+        assert edited is None
         assert await messages_store.recall(connection, channel_id, sent, now=world.clock.now())
         await store.finish_reclaimed(connection, channel_id)
         assert await store.delete_reclaimed(connection, channel_id, 1 << 62) == 0

@@ -18,6 +18,7 @@ from ncsdk.models.access_token_issue_request import AccessTokenIssueRequest
 from ncsdk.models.channel_message_history_delete_request import ChannelMessageHistoryDeleteRequest
 from ncsdk.models.direct_channel_history_message_list_request import DirectChannelHistoryMessageListRequest
 from ncsdk.models.direct_channel_message_send_request import DirectChannelMessageSendRequest
+from ncsdk.models.direct_channel_message_update_request import DirectChannelMessageUpdateRequest
 from ncsdk.models.group_channel_create_request import GroupChannelCreateRequest
 from ncsdk.models.group_channel_dismiss_request import GroupChannelDismissRequest
 from ncsdk.models.group_channel_history_message_list_request import GroupChannelHistoryMessageListRequest
@@ -25,6 +26,7 @@ from ncsdk.models.group_channel_join_request import GroupChannelJoinRequest
 from ncsdk.models.group_channel_joined_list_request import GroupChannelJoinedListRequest
 from ncsdk.models.group_channel_member_list_request import GroupChannelMemberListRequest
 from ncsdk.models.group_channel_message_send_request import GroupChannelMessageSendRequest
+from ncsdk.models.group_channel_message_update_request import GroupChannelMessageUpdateRequest
 from ncsdk.models.group_channel_quit_request import GroupChannelQuitRequest
 from ncsdk.models.message_delete_request import MessageDeleteRequest
 from ncsdk.models.open_channel_create_request import OpenChannelCreateRequest
@@ -185,9 +187,12 @@ def test_a_group_from_its_making_to_its_end(opened: Any) -> None:
     joined = groups.join_group_channel(GroupChannelJoinRequest(channelId="sdk", userIds=["zoe"]))
     assert (joined.code, joined.result.channel_id, joined.result.owner) == (0, "sdk", "olga")
     group_send("for all", isEchoToSender=1, hasMetadata=True, metadata={"topic": "food"})
-    group_send("for olga", toUserIds=["olga"])
+    targeted = group_send("for olga", toUserIds=["olga"])
     assert read("zoe") == ["for all"]
     assert read("olga") == ["for olga", "for all", "before"]
+    change = {"fromUserId": "alice", "channelId": "sdk", "messageId": targeted, "content": "for you"}
+    assert messages.update_group_channel_message(GroupChannelMessageUpdateRequest(**change)).code == 0
+    assert read("olga") == ["for you", "for all", "before"]
 
     listed = groups.list_group_channel_members(
         GroupChannelMemberListRequest(channelId="sdk", pageSize=2, order=0)
@@ -246,6 +251,24 @@ def test_a_message_is_taken_back(api: Any) -> None:
             MessageDeleteRequest(fromUserId="dan", channelType=1, channelId="alice", messageId=second)
         )
     assert raised.value.error_code == 1002
+
+
+def test_a_message_is_changed_in_its_place(api: Any) -> None:
+    first, second = send(api, "one", to="eli"), send(api, "two", to="eli")
+    change = {"fromUserId": "alice", "messageId": first, "content": '{"content":"eins"}'}
+    request = DirectChannelMessageUpdateRequest(targetId="eli", **change)
+    assert api.update_direct_channel_message(request).code == 0
+    for user, other in (("eli", "alice"), ("alice", "eli")):
+        listed = [(message.message_id, message.content) for message in history(api, user, other)]
+        assert listed == [(second, "two"), (first, '{"content":"eins"}')]
+    with pytest.raises(BadRequestException) as raised:
+        api.update_direct_channel_message(
+            DirectChannelMessageUpdateRequest(targetId="alice", **{**change, "fromUserId": "eli"})
+        )
+    assert raised.value.error_code == 1002
+    with pytest.raises(NotFoundException) as missing:
+        api.update_direct_channel_message(DirectChannelMessageUpdateRequest(targetId="bob", **change))
+    assert missing.value.error_code == 404
 
 
 def test_a_system_message_reaches_its_users(running: Up, opened: Any) -> None:
