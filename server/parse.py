@@ -19,6 +19,7 @@ from server.errors import BodyTooLarge, EmptyBody, NotForm, NotJson, NotTaken
 _Body = TypeVar("_Body", bound=Struct)
 MOST_FIELDS = 10_000
 """Of one form: far more than any request needs."""
+_KEYED = re.compile(r"(?P<name>\w+)\[(?P<key>.*)\]", re.DOTALL)
 
 
 def channel_type(number: int, field: str) -> ChannelType:
@@ -59,14 +60,18 @@ def form_fields(body: bytes) -> list[tuple[str, str]]:
 def from_fields(fields: Iterable[tuple[str, str]], type_: type[_Body]) -> _Body:
     """A request whose values are all text, of a form or a query: texts become what the type wants.
 
-    A name that comes again (or name[]) makes a list where the type has one; else its first value counts. An empty value of
-    what is no text is the same as none.
+    A name that comes again (or name[]) makes a list where the type has one, name[key] an entry of its object; else its first
+    value counts. An empty value of what is no text is the same as none.
     """
-    lists, texts = _kinds(type_)
-    values: dict[str, str | list[str]] = {}
+    lists, texts, objects = _kinds(type_)
+    values: dict[str, str | list[str] | dict[str, str]] = {}
     for written, value in fields:
         name = written.removesuffix("[]")
-        if name in lists:
+        if (keyed := _KEYED.fullmatch(written)) and keyed["name"] in objects:
+            entries = values.setdefault(keyed["name"], {})
+            if isinstance(entries, dict):
+                entries.setdefault(keyed["key"], value)
+        elif name in lists:
             values.setdefault(name, []).append(value)  # type: ignore[union-attr]
         elif value or name in texts:
             values.setdefault(name, value)
@@ -84,9 +89,9 @@ def convert(values: Mapping[str, object], type_: type[_Body]) -> _Body:
 
 
 @lru_cache(maxsize=256)
-def _kinds(type_: type[Struct]) -> tuple[frozenset[str], frozenset[str]]:
-    """The names of the type's lists and of its texts."""
-    lists, texts = set(), set()
+def _kinds(type_: type[Struct]) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """The names of the type's lists, of its texts and of its objects with keys of the caller's own."""
+    lists, texts, objects = set(), set(), set()
     described: Any = inspect.type_info(type_)
     for field in described.fields:
         kinds = field.type.types if isinstance(field.type, inspect.UnionType) else (field.type,)
@@ -94,18 +99,20 @@ def _kinds(type_: type[Struct]) -> tuple[frozenset[str], frozenset[str]]:
             lists.add(field.encode_name)
         if any(isinstance(kind, inspect.StrType) for kind in kinds):
             texts.add(field.encode_name)
-    return frozenset(lists), frozenset(texts)
+        if any(isinstance(kind, inspect.DictType) for kind in kinds):
+            objects.add(field.encode_name)
+    return frozenset(lists), frozenset(texts), frozenset(objects)
 
 
-def decode(body: bytes, type_: type[_Body]) -> _Body:
-    """A request of this type, or an error whose sentence names the field."""
+def decode(body: bytes, type_: type[_Body], *, strict: bool = True) -> _Body:
+    """A request of this type, or an error whose sentence names the field; not `strict`: "1" is 1 and "true" is true."""
     if not body.strip():
         raise EmptyBody("The request has no body; send a JSON object.")
     try:
         if not body.isascii():
             # msgspec does not look into fields that the route does not know
             body.decode()
-        decoded = msgspec.json.decode(body, type=type_)
+        decoded = msgspec.json.decode(body, type=type_, strict=strict)
     except msgspec.ValidationError as exc:
         raise _named(str(exc)) from exc
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:

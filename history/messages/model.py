@@ -83,6 +83,11 @@ class Message:
         """Milliseconds since the epoch."""
         return self.position // MILLISECOND
 
+    @property
+    def entries(self) -> dict[str, str]:
+        """Its metadata by key."""
+        return {} if self.metadata is None else msgspec.json.decode(self.metadata, type=dict[str, str])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found(Message):

@@ -121,7 +121,7 @@ async def clean_user(call: Call[wire.CleanUser]) -> Reply:
     id_ = await call.services.jobs.clean_user(
         app.app_key,
         body.userId,
-        before=cutoff_before(_sent_at(body.sentAt)),
+        before=cutoff_before(sent_at(body.sentAt)),
         flag=body.deleteCompensated,
         undo_seconds=body.undoSeconds,
         reason=body.reason or None,
@@ -150,7 +150,7 @@ async def recall_by_sender(call: Call[wire.RecallBySender]) -> Reply:
     id_ = await call.services.jobs.recall_by_sender(
         key,
         body.fromUserIds,
-        before=cutoff_before(_sent_at(body.before, "before")),
+        before=cutoff_before(sent_at(body.before, "before")),
         reason=body.reason or None,
         source="v4",
     )
@@ -206,7 +206,7 @@ def _draft(app: App, body: wire.Clean) -> CleanDraft:
         channel=channel_key(app.app_key, type_, channel_id=body.channelId, user_id=body.fromUserId),
         user_id=EVERYONE if for_everyone else body.fromUserId,
         operator=body.fromUserId if for_everyone else None,
-        before=cutoff_before(_sent_at(body.sentAt)),
+        before=cutoff_before(sent_at(body.sentAt)),
         delete_compensated=body.deleteCompensated,
         undo_seconds=body.undoSeconds,
         reason=body.reason or None,
@@ -214,7 +214,8 @@ def _draft(app: App, body: wire.Clean) -> CleanDraft:
     )
 
 
-def _sent_at(value: str | int | None, name: str = "sentAt") -> int | None:
+def sent_at(value: str | int | None, name: str = "sentAt") -> int | None:
+    """A request's time in milliseconds, given as digits or as a number; None where it is left out."""
     if value is None or value == "":
         return None
     if isinstance(value, str):

@@ -18,7 +18,7 @@ from server.drafts import check_storage, draft
 from server.wire import messages as wire
 
 _DEFAULT_PAGE = 10
-_LONGEST_METADATA_VALUE = 4_096
+LONGEST_METADATA_VALUE = 4_096
 _T = TypeVar("_T", bound=wire.Sent)
 
 
@@ -121,10 +121,7 @@ def shown(type_: Callable[..., _T], message: Message, **place: Any) -> _T:
 
 
 def _metadata_items(message: Message) -> list[wire.MetadataItem]:
-    if message.metadata is None:
-        return []
-    found = msgspec.json.decode(message.metadata, type=dict[str, str])
-    return [wire.MetadataItem(key, value, message.sent_at) for key, value in found.items()]
+    return [wire.MetadataItem(key, value, message.sent_at) for key, value in message.entries.items()]
 
 
 async def _update(call: Call[wire.DirectUpdate] | Call[wire.GroupUpdate], channel: ChannelKey) -> Reply:
@@ -198,9 +195,9 @@ def _metadata(body: wire.Send) -> str | None:
         for key, value in body.metadata.items()
     }
     for key, value in values.items():
-        if len(value) > _LONGEST_METADATA_VALUE:
+        if len(value) > LONGEST_METADATA_VALUE:
             field = f"metadata.{key}"
-            raise TooLong(field, f"{field} is too long: at most {_LONGEST_METADATA_VALUE} characters.")
+            raise TooLong(field, f"{field} is too long: at most {LONGEST_METADATA_VALUE} characters.")
     return msgspec.json.encode(values).decode() if body.hasMetadata else None
 
 

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from server.surface import Route
+from server.surfaces import rongcloud
 
-ROUTES: tuple[Route, ...] = ()
+ROUTES: tuple[Route, ...] = (*rongcloud.ROUTES,)

@@ -4,32 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlencode
 
 from tests.api.bodies import Scene
 from tests.api.client import Answer, Api
-
-Place = tuple[str, str]
-"""(method, path) of a route."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
-    """One right request. `form`: the body is a form, else JSON."""
-
-    query: dict[str, str] = field(default_factory=dict)
-    body: Any = None
-    form: bool = False
-    names: dict[str, str] = field(default_factory=dict)
-    """What stands for the names in the path."""
-
+from tests.surfaces.example import Example, Place
+from tests.surfaces.examples_rongcloud import rongcloud
 
 Examples = Callable[[Scene, int], dict[Place, Example]]
 """From the scene and the time in milliseconds."""
 
-ALL: tuple[Examples, ...] = ()
+ALL: tuple[Examples, ...] = (rongcloud,)
 
 
 def examples(scene: Scene, now: int) -> dict[Place, Example]:
