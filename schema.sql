@@ -45,6 +45,8 @@ CREATE TABLE apps (
     idempotency_hours integer NOT NULL DEFAULT 24,
     -- 0: no maximum age, unless a policy says one
     retention_days integer NOT NULL DEFAULT 0,
+    -- whether a user's devices hear of a conversation that he takes from his list, where the call does not say
+    sync_conversation_deletion boolean NOT NULL DEFAULT false,
     CONSTRAINT apps_pkey PRIMARY KEY (app_key),
     CONSTRAINT apps_name_size CHECK (length(name) BETWEEN 1 AND 64),
     CONSTRAINT apps_compensation_days_range CHECK (compensation_days BETWEEN 0 AND 7),
@@ -122,6 +124,10 @@ CREATE TABLE channels (
     ttl_from_last_message boolean NOT NULL DEFAULT false,
     -- rises with each recall, under the row's lock
     last_recall bigint NOT NULL DEFAULT 0,
+    -- where the last message for every participant stands; null: at last_position. Above it are targeted ones alone
+    common_position bigint,
+    -- an append looks for the conversations that it brings back; set and cleared under the row's lock
+    some_removed boolean NOT NULL DEFAULT false,
     CONSTRAINT channels_pkey PRIMARY KEY (id),
     CONSTRAINT channels_type_known CHECK (type IN (1, 3, 4, 6)),
     CONSTRAINT channels_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
@@ -177,12 +183,29 @@ CREATE TABLE conversations (
     archived_at bigint,
     -- rises with each message that the user hides by id, under the row's lock
     last_hide bigint NOT NULL DEFAULT 0,
+    -- the message that the user pinned
+    pinned_position bigint,
+    -- when he last looked at it
+    opened_at bigint,
+    -- the last message that named him, or that he sent to some: where it is above common_position it is his last one
+    targeted_position bigint,
+    -- his last message as a list last showed it: lists go on from there, whatever came since
+    listed_position bigint,
+    -- taken from his list until the next message for him; changed under the channel's lock alone
+    removed boolean NOT NULL DEFAULT false,
+    -- the channel's last position then: what lies up to it no longer concerns him
+    removed_position bigint,
+    -- rises with each removal: device_marks.told_removals is the last one told
+    removals integer NOT NULL DEFAULT 0,
+    -- it is, and his devices are to hear of it
+    tell_removed boolean NOT NULL DEFAULT false,
     CONSTRAINT conversations_pkey PRIMARY KEY (channel_id, user_id)
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE conversations IS 'One user''s view of one channel. Made by the first message or by joining, never by a clean.';
 CREATE INDEX conversations_by_user ON conversations (app_key, user_id, channel_id);
 CREATE INDEX conversations_by_join ON conversations (channel_id, joined_at, user_id) WHERE joined_at IS NOT NULL;
 CREATE INDEX conversations_left ON conversations (left_at) WHERE left_at IS NOT NULL;
+CREATE INDEX conversations_removed ON conversations (channel_id, user_id) WHERE removed;
 
 CREATE TABLE device_marks (
     channel_id bigint NOT NULL,
@@ -194,6 +217,8 @@ CREATE TABLE device_marks (
     told_cutoff bigint NOT NULL DEFAULT 0,
     -- the last recall that this device knows of
     told_recall bigint NOT NULL DEFAULT 0,
+    -- the last removal from the user's list that this device knows of
+    told_removals integer NOT NULL DEFAULT 0,
     CONSTRAINT device_marks_pkey PRIMARY KEY (channel_id, user_id, device_id)
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE device_marks IS 'What one device of a user has of one channel. No row: it has nothing.';

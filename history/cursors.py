@@ -21,6 +21,11 @@ _JOB = struct.Struct(">B16s")
 _MESSAGE_VERSION = 1
 _REQUEST_VERSION = 2
 _JOB_VERSION = 3
+_CONVERSATION_VERSION = 4
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_DIGITS = {digit: value for value, digit in enumerate(_ALPHABET)}
+_CONVERSATION_CHARACTERS = 12
+"""62^12 is above 2^71: a byte of version and 63 bits of channel."""
 MOST_CURSOR_BYTES = 65_536
 """A cursor unpacks to less than this, whatever it was packed from."""
 
@@ -75,6 +80,28 @@ def read_job_id(text: str) -> bytes:
     if version != _JOB_VERSION:
         raise NotOurs(text)
     return bytes(unique)
+
+
+def conversation_id(channel_id: int) -> str:
+    """The public id of a conversation: letters and digits alone, in the order of the channels' ids."""
+    left, digits = _CONVERSATION_VERSION << 63 | channel_id, []
+    for _ in range(_CONVERSATION_CHARACTERS):
+        left, digit = divmod(left, len(_ALPHABET))
+        digits.append(_ALPHABET[digit])
+    return "".join(reversed(digits))
+
+
+def read_conversation_id(text: str) -> int:
+    """The channel's id; NotOurs for anything else."""
+    if len(text) != _CONVERSATION_CHARACTERS or not _DIGITS.keys() >= set(text):
+        raise NotOurs(text)
+    value = 0
+    for digit in text:
+        value = value * len(_ALPHABET) + _DIGITS[digit]
+    version, channel_id = divmod(value, 1 << 63)
+    if version != _CONVERSATION_VERSION:
+        raise NotOurs(text)
+    return channel_id
 
 
 def pack(value: object) -> str:

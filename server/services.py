@@ -15,6 +15,7 @@ from history.channels.service import Channels
 from history.clock import Clock
 from history.config import Settings
 from history.database import Database, open_database
+from history.delivery.conversations import Conversations
 from history.delivery.service import Delivery
 from history.messages.service import Messages
 from history.policies.service import Policies
@@ -33,6 +34,7 @@ class Services:
     membership: Membership
     messages: Messages
     delivery: Delivery
+    conversations: Conversations
     cleans: Cleans
     receipts: Receipts
     jobs: Jobs
@@ -65,6 +67,7 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
             membership=Membership(database, channels, clock),
             messages=Messages(database, channels, clock),
             delivery=Delivery(database, apps, channels, clock),
+            conversations=Conversations(database, channels, clock),
             cleans=cleans,
             jobs=Jobs(database, channels, cleans, clock),
             receipts=Receipts(database, apps, channels, clock),

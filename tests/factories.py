@@ -16,6 +16,7 @@ from history.channels.model import ChannelKey, ChannelType, channel_key
 from history.channels.service import Channels
 from history.cursors import message_id, read_message_id
 from history.database import Database, open_database
+from history.delivery.conversations import Conversations
 from history.delivery.model import Reader, SyncPage
 from history.delivery.service import Delivery
 from history.messages.model import Draft, Flags, Range
@@ -77,6 +78,7 @@ class World:
     membership: Membership
     messages: Messages
     delivery: Delivery
+    conversations: Conversations
     cleans: Cleans
     receipts: Receipts
     policies: Policies
@@ -367,6 +369,7 @@ def _wired(url: str, database: Database, clock: FixedClock, *, app_key: str, bat
         membership=Membership(database, channels, clock),
         messages=Messages(database, channels, clock),
         delivery=Delivery(database, apps, channels, clock),
+        conversations=Conversations(database, channels, clock),
         cleans=cleans,
         receipts=Receipts(database, apps, channels, clock),
         policies=Policies(database, clock),

@@ -41,6 +41,7 @@ class AppSettings:
     token_days: int = 365
     idempotency_hours: int = 24
     retention_days: int = 0
+    sync_conversation_deletion: bool = False
 
 
 MOVES_FLOORS = frozenset({"multi_device_sync", "compensation_days", "compensation_time_zone", "missed_days"})

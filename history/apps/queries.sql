@@ -54,13 +54,14 @@ SELECT * FROM apps WHERE app_key = $1 FOR SHARE
 SELECT app_key, name, created_at FROM apps ORDER BY created_at, app_key
 
 -- name: update_settings
--- $1 app key, $2 to $20 the settings in the order of AppSettings, $21 whether they move floors
+-- $1 app key, $2 to $21 the settings in the order of AppSettings, $22 whether they move floors
 UPDATE apps SET multi_device_sync = $2, compensation_days = $3, compensation_time_zone = $4,
     delete_compensated_on_clean = $5, missed_days = $6, undo_seconds = $7, clean_rate_limit = $8,
     max_content_bytes = $9, signature_max_age_seconds = $10, reject_replayed_nonces = $11,
     direct_group_storage = $12, open_storage = $13, device_days = $14, left_days = $15, recall_days = $16,
     journal_days = $17, token_days = $18, idempotency_hours = $19, retention_days = $20,
-    mark_due_after = CASE WHEN $21 THEN -1 ELSE mark_due_after END
+    sync_conversation_deletion = $21,
+    mark_due_after = CASE WHEN $22 THEN -1 ELSE mark_due_after END
 WHERE app_key = $1
 
 -- name: update_secret

@@ -14,9 +14,10 @@ FROM (
 ON CONFLICT ON CONSTRAINT channels_pkey DO NOTHING
 
 -- name: insert_conversations
--- Participants of new channels. $1 channel ids, $2 users, $3 app keys; sorted by channel and user
-INSERT INTO conversations (channel_id, user_id, app_key)
-SELECT u.channel_id, u.user_id, u.app_key
+-- Participants of new channels; where $4 names one of them, the others see it in their lists with the first message for them.
+-- $1 channel ids, $2 users, $3 app keys; sorted by channel and user; $4 user or null
+INSERT INTO conversations (channel_id, user_id, app_key, removed)
+SELECT u.channel_id, u.user_id, u.app_key, coalesce(u.user_id <> $4::text, false)
 FROM unnest($1::bigint[], $2::text[], $3::text[]) AS u (channel_id, user_id, app_key)
 ON CONFLICT ON CONSTRAINT conversations_pkey DO NOTHING
 
@@ -68,7 +69,8 @@ UPDATE channels SET last_recall = last_recall WHERE id = $1 AND dismissed_at IS 
 INSERT INTO conversations (channel_id, user_id, app_key, join_position, joined_at)
 SELECT $1, u.user_id, $3, $4, $5 FROM unnest($2::text[]) AS u (user_id)
 ON CONFLICT ON CONSTRAINT conversations_pkey DO UPDATE
-SET join_position = excluded.join_position, joined_at = excluded.joined_at, left_position = NULL, left_at = NULL
+SET join_position = excluded.join_position, joined_at = excluded.joined_at, left_position = NULL, left_at = NULL,
+    removed = false, tell_removed = false
 WHERE conversations.left_position IS NOT NULL
 
 -- name: update_left

@@ -41,11 +41,17 @@ class Channels:
         return [found[key] for key in keys]
 
     async def ensure(
-        self, connection: Connection, keys: Collection[ChannelKey], *, now: int
+        self,
+        connection: Connection,
+        keys: Collection[ChannelKey],
+        *,
+        now: int,
+        shown_to: str | None = None,
     ) -> dict[ChannelKey, int]:
         """The ids of all these channels, made with their participants where they were missing.
 
-        Tell `remember` when the transaction has committed: until then others cannot see them.
+        With `shown_to` what is made is on that user's list alone, until a message comes. Tell `remember` when the
+        transaction has committed: until then others cannot see them.
         """
         unknown = [key for key in keys if key not in self._known]
         found: dict[ChannelKey, int] = {}
@@ -60,7 +66,7 @@ class Channels:
             await store.insert_channels(connection, made, now=now)
             holders = await store.get_channels(connection, list(made))
             ours = {id_: key for id_, key in made.items() if holders.get(id_) == key}
-            await store.insert_conversations(connection, ours)
+            await store.insert_conversations(connection, ours, shown_to=shown_to)
             found |= {key: id_ for id_, key in ours.items()}
             unknown = [key for key in unknown if key not in found]
         return found | {key: self._known[key] for key in keys if key in self._known}

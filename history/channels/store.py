@@ -31,14 +31,20 @@ async def insert_channels(connection: Connection, channels: Mapping[int, Channel
     )
 
 
-async def insert_conversations(connection: Connection, channels: Mapping[int, ChannelKey]) -> None:
-    """Make the conversations of those who take part without joining, where they are not there yet."""
+async def insert_conversations(
+    connection: Connection, channels: Mapping[int, ChannelKey], *, shown_to: str | None
+) -> None:
+    """Make the conversations of those who take part without joining, where they are not there yet.
+
+    With `shown_to` they are on that user's list alone.
+    """
     rows = sorted((id_, user, key.app_key) for id_, key in channels.items() for user in key.participants())
     await connection.execute(
         statement("channels", "insert_conversations"),
         [row[0] for row in rows],
         [row[1] for row in rows],
         [row[2] for row in rows],
+        shown_to,
     )
 
 

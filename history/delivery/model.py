@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated
+from typing import Annotated, TypeAlias
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from history.apps.model import AppSettings
 from history.axis import DAY, NEVER, SECOND
-from history.channels.model import ChannelKey
+from history.channels.model import ChannelKey, ChannelType
 from history.messages.model import Message
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -104,6 +105,15 @@ class RecallNotice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemovalNotice:
+    """A conversation that the user took from his list, on this device or another one."""
+
+    channel_id: int
+    channel: ChannelKey
+    removals: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
     """A message that the device is to be given, and by which rule."""
 
@@ -114,10 +124,11 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncPage:
-    """One page: first the cleans, then the recalls, then the messages."""
+    """One page: first the cleans, then the recalls, then the removals, then the messages."""
 
     cleans: list[CleanNotice]
     recalls: list[RecallNotice]
+    removals: list[RemovalNotice]
     messages: list[Delivered]
     cursor: str
     has_more: bool
@@ -138,6 +149,8 @@ class SyncCursor(msgspec.Struct, array_like=True, frozen=True):
     """(channel id, stamp) of the last recall of that page in each channel."""
     after: tuple[OnAxis, OnAxis] | None
     """(channel id, position) of its last message; None where it was the last page, so that the next begins at the marks."""
+    removed: list[tuple[OnAxis, OnAxis]] = []
+    """(channel id, removals) of the removals of that page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,21 +163,84 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Conversation:
-    """One user's view of one channel, as his list of conversations shows it."""
+class ConversationView:
+    """One user's view of one channel, as his list of conversations shows it. Instants are microseconds."""
 
     channel_id: int
     channel: ChannelKey
-    last_position: int
-    last_message: Message | None
-    unread: int
+    user_id: str
+    created_at: int
+    """When he joined the group, or when the channel was made."""
+    last_active_at: int | None
+    """When the last message that concerns him was sent: for everybody, for him, or his own. None where there is none."""
+    listed_position: int | None
+    """Where it stood when a list last showed it."""
+    opened_at: int | None
+    pinned: bool
+    muted: bool
+    archived_at: int | None
+    pinned_message: int | None
+    """The position of the message that he pinned, while he may read it."""
     read_position: int
     delivered_position: int
     history_from: int
     """He reads from here on: the highest of his cutoffs, the channel's and his joining."""
-    pinned: bool
-    muted: bool
-    archived_at: int | None
+    unread: int = 0
+    """What others sent above the read mark, up to one more than MOST_UNREAD; 0 where it was not asked for."""
+    last_message: Message | None = None
+    """The newest that he may read; None where there is none or it was not asked for."""
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it stands in the list: by activity, then by channel."""
+        return self.last_active_at or 0, self.channel_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationFilter:
+    """Which conversations to list; None: all of them, archived ones as well."""
+
+    muted: bool | None = None
+    archived: bool | None = None
+    pinned: bool | None = None
+    type: ChannelType | None = None
+    channel: ChannelKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Which stretch of a user's list to read, and how much of each conversation."""
+
+    place: tuple[int, int] = (NEVER, NEVER)
+    """Activity and channel to go on from."""
+    backward: bool = False
+    """Towards the newest, the nearest first."""
+    most: int
+    now: int
+    filters: ConversationFilter = ConversationFilter()
+    channel_id: int | None = None
+    """The channel of `filters`, or the only one that is wanted."""
+    most_unread: int = 0
+    last_message: bool = False
+    most_bytes: int = NEVER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationChange:
+    """What a user does with a conversation on his list; None or UNSET leaves a thing as it is."""
+
+    pinned: bool | None = None
+    muted: bool | None = None
+    archived_at: int | UnsetType | None = UNSET
+    """None restores it."""
+    pinned_message: int | UnsetType | None = UNSET
+    """A position; None: no message is pinned any more."""
+    opened_at: int | None = None
+    read_all: bool = False
+
+
+ConversationRef: TypeAlias = int | ChannelKey
+"""How a caller names a conversation of a user: by its channel's id, or by its channel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +261,7 @@ def fill(messages: list[Delivered], *, most_bytes: int) -> list[Delivered]:
     return messages[: _fitting((delivered.message for delivered in messages), most_bytes=most_bytes)]
 
 
-def fill_conversations(conversations: list[Conversation], *, most_bytes: int) -> list[Conversation]:
+def fill_conversations(conversations: list[ConversationView], *, most_bytes: int) -> list[ConversationView]:
     """The same for conversations with their last messages."""
     last = (conversation.last_message for conversation in conversations)
     return conversations[: _fitting(last, most_bytes=most_bytes)]

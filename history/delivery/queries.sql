@@ -164,49 +164,170 @@ ORDER BY last_seen_at DESC, device_id
 -- $1 app, $2 user, $3 device
 DELETE FROM devices WHERE app_key = $1 AND user_id = $2 AND device_id = $3
 
+-- rule: activity
+-- The position of the last message of the channel ch that concerns the user of c: for everybody, or for him, or his own, since
+-- he joined and since he took the conversation from his list. 0 where there is none. It is not looked up: it survives reclaim.
+CASE WHEN greatest(coalesce(ch.common_position, ch.last_position), c.targeted_position)
+        >= greatest(c.join_position, c.removed_position + 1)
+    THEN greatest(coalesce(ch.common_position, ch.last_position), c.targeted_position) ELSE 0 END
+
+-- rule: listed
+-- The conversation c stands in its user's list: he takes part, the channel ch has not ended, and he has not removed it.
+c.left_position IS NULL AND NOT c.removed AND ch.dismissed_at IS NULL
+
+-- rule: history_from
+-- The user of c reads the channel ch from here on, at the instant t.now.
+greatest(c.join_position, {{channels.policy_from}}, c.history_cutoff, ch.history_cutoff, (
+    SELECT max(r.cutoff) FROM clean_requests r
+    WHERE r.channel_id = c.channel_id AND r.state = 'accepted' AND r.user_id IN ('', c.user_id)
+))
+
 -- name: list_conversations
--- A user's conversations, the newest activity first, each with its last visible message and what is unread up to $6.
--- $1 app, $2 user, $3 and $4 last position and channel to go on below, $5 most, $6 most unread, $7 bytes after which no
--- further one begins, $8 now
+-- A user's conversations by activity and channel, the newest first: those after a place, or with $5 -1 those before it, the
+-- nearest first. Each with its last visible message where $6 says so, and what is unread up to $8.
+-- $1 app, $2 user, $3 and $4 activity and channel of the place, $5 direction, $7 most, $9 bytes after which no further one
+-- begins, $10 now; null or what it has to be: $11 muted, $12 archived, $13 pinned, $14 type, $15 channel
 -- index: conversations_by_user
 -- index: messages
 WITH v AS MATERIALIZED (
-    SELECT c.channel_id, c.user_id, ch.type, ch.key, ch.last_position, c.read_position, c.delivered_position, c.pinned,
-        c.muted, c.archived_at, c.last_hide, 9223372036854775807 AS recall_stamp,
-        greatest(c.join_position, {{channels.policy_from}}, c.history_cutoff, ch.history_cutoff, (
-            SELECT max(r.cutoff) FROM clean_requests r
-            WHERE r.channel_id = c.channel_id AND r.state = 'accepted' AND r.user_id IN ('', c.user_id)
-        )) AS history_from
-    FROM (SELECT $8::bigint AS now) t CROSS JOIN conversations c JOIN channels ch ON ch.id = c.channel_id
-    WHERE c.app_key = $1 AND c.user_id = $2 AND c.left_position IS NULL AND ch.dismissed_at IS NULL
-        AND (ch.last_position, ch.id) < ($3, $4)
-    ORDER BY ch.last_position DESC, ch.id DESC LIMIT $5
+    SELECT c.channel_id, c.user_id, ch.type, ch.key, coalesce(c.joined_at, ch.created_at) AS created_at,
+        {{delivery.activity}} AS activity, c.listed_position, c.opened_at, c.read_position, c.delivered_position, c.pinned,
+        c.muted, c.archived_at, c.pinned_position, c.last_hide, 9223372036854775807 AS recall_stamp,
+        {{delivery.history_from}} AS history_from
+    FROM (SELECT $10::bigint AS now) t CROSS JOIN conversations c JOIN channels ch ON ch.id = c.channel_id
+    WHERE c.app_key = $1 AND c.user_id = $2 AND {{delivery.listed}}
+        AND ({{delivery.activity}} * $5::bigint, ch.id * $5::bigint) < ($3::bigint * $5::bigint, $4::bigint * $5::bigint)
+        AND ($11::boolean IS NULL OR c.muted = $11) AND ($12::boolean IS NULL OR (c.archived_at IS NOT NULL) = $12)
+        AND ($13::boolean IS NULL OR c.pinned = $13) AND ($14::smallint IS NULL OR ch.type = $14)
+        AND ($15::bigint IS NULL OR c.channel_id = $15)
+    ORDER BY {{delivery.activity}} * $5::bigint DESC, ch.id * $5::bigint DESC LIMIT $7
 ), page AS (
     SELECT v.*, last.position, last.sender, last.message_type, last.content, last.flags, last.metadata, unread.count AS unread,
-        coalesce(last.size, 0) AS size,
-        coalesce(sum(last.size) OVER (ORDER BY v.last_position DESC, v.channel_id DESC), 0) AS bytes
+        pin.position AS pinned_message, coalesce(last.size, 0) AS size,
+        coalesce(sum(last.size) OVER (ORDER BY v.activity * $5::bigint DESC, v.channel_id * $5::bigint DESC), 0) AS bytes
     FROM v
     LEFT JOIN LATERAL (
         SELECT m.position, m.sender, m.type AS message_type, m.content, m.flags, m.metadata, {{messages.size}} AS size
         FROM messages m
-        WHERE m.channel_id = v.channel_id AND m.position >= v.history_from AND {{messages.shown}}
+        WHERE $6::boolean AND m.channel_id = v.channel_id AND m.position >= v.history_from AND {{messages.shown}}
         ORDER BY m.position DESC LIMIT 1
     ) last ON true
+    LEFT JOIN LATERAL (
+        SELECT m.position FROM messages m
+        WHERE m.channel_id = v.channel_id AND m.position = v.pinned_position AND m.position >= v.history_from
+            AND {{messages.shown}}
+    ) pin ON true
     CROSS JOIN LATERAL (
         SELECT count(*) FROM (
             SELECT 1 FROM messages m
             WHERE m.channel_id = v.channel_id AND m.position >= v.history_from AND m.position > v.read_position
                 AND m.sender <> v.user_id AND {{messages.shown}}
-            LIMIT $6
+            LIMIT $8
         ) counted
     ) unread
 )
-SELECT * FROM page WHERE bytes - size < $7 ORDER BY last_position DESC, channel_id DESC
+SELECT * FROM page WHERE bytes - size < $9 ORDER BY activity * $5::bigint DESC, channel_id * $5::bigint DESC
+
+-- name: get_place
+-- Where a list goes on that ended at a conversation of the user: where it stood when it was last listed. It need not be on
+-- his list any more. $1 app, $2 user, $3 channel
+-- index: conversations_pkey
+SELECT coalesce(c.listed_position, {{delivery.activity}}) AS position
+FROM conversations c JOIN channels ch ON ch.id = c.channel_id
+WHERE c.channel_id = $3 AND c.user_id = $2 AND c.app_key = $1
+
+-- name: update_listed
+-- Remember where conversations stood on the page that is about to be answered. $1 user, $2 channel ids, sorted; $3 positions
+-- index: conversations_pkey
+UPDATE conversations c SET listed_position = u.position
+FROM unnest($2::bigint[], $3::bigint[]) AS u (channel_id, position)
+WHERE c.channel_id = u.channel_id AND c.user_id = $1 AND c.listed_position IS DISTINCT FROM u.position
+
+-- name: is_shown
+-- Whether the user may read a message of a conversation on his list. $1 app, $2 user, $3 channel, $4 position, $5 now
+-- index: conversations_pkey
+-- index: messages
+WITH v AS MATERIALIZED (
+    SELECT c.channel_id, c.user_id, c.last_hide, 9223372036854775807 AS recall_stamp, {{delivery.history_from}} AS history_from
+    FROM (SELECT $5::bigint AS now) t CROSS JOIN conversations c JOIN channels ch ON ch.id = c.channel_id
+    WHERE c.channel_id = $3 AND c.user_id = $2 AND c.app_key = $1 AND {{delivery.listed}}
+)
+SELECT EXISTS (
+    SELECT FROM v JOIN messages m ON m.channel_id = $3 AND m.position = $4
+    WHERE m.position >= v.history_from AND {{messages.shown}}
+)
+
+-- name: update_conversation
+-- What the user does with a conversation on his list; null leaves a thing as it is. $1 app, $2 user, $3 channel, $4 pinned,
+-- $5 muted, $6 and $7 whether to set when it was archived, and when or null; $8 and $9 the same for the pinned message;
+-- $10 when he opened it, $11 whether he has read all there is
+-- index: conversations_pkey
+UPDATE conversations c SET pinned = coalesce($4, c.pinned), muted = coalesce($5, c.muted),
+    archived_at = CASE WHEN $6 THEN $7::bigint ELSE c.archived_at END,
+    pinned_position = CASE WHEN $8 THEN $9::bigint ELSE c.pinned_position END,
+    opened_at = greatest(c.opened_at, $10::bigint),
+    read_position = greatest(c.read_position, CASE WHEN $11 THEN ch.last_position END)
+FROM channels ch
+WHERE c.channel_id = $3 AND c.user_id = $2 AND c.app_key = $1 AND ch.id = c.channel_id AND {{delivery.listed}}
+
+-- name: lock_removable
+-- What is removed and what comes back is decided under the channels' locks, and appends have to look from now on.
+-- $1 app, $2 user, $3 channel ids, sorted
+-- index: channels_pkey
+-- index: conversations_pkey
+UPDATE channels ch SET some_removed = true
+FROM unnest($3::bigint[]) AS u (id) JOIN conversations c ON c.channel_id = u.id AND c.user_id = $2 AND c.app_key = $1
+WHERE ch.id = u.id
+
+-- name: remove_conversations
+-- Take conversations from the user's list, in a later statement than the locks; also where he has left. One that is gone
+-- already is only told of where it was not to be. Muting stays: it is about what comes.
+-- $1 app, $2 user, $3 channel ids, sorted; $4 whether to tell his devices, null: as the app's setting has it
+-- index: conversations_pkey
+UPDATE conversations c SET removed = true, removals = c.removals + 1,
+    removed_position = CASE WHEN c.removed THEN c.removed_position ELSE ch.last_position END,
+    tell_removed = coalesce($4, a.sync_conversation_deletion),
+    pinned = false, archived_at = NULL, pinned_position = NULL, opened_at = NULL
+FROM unnest($3::bigint[]) AS u (id)
+JOIN conversations before ON before.channel_id = u.id AND before.user_id = $2
+JOIN channels ch ON ch.id = u.id
+JOIN apps a ON a.app_key = ch.app_key
+WHERE c.channel_id = u.id AND c.user_id = $2 AND c.app_key = $1
+    AND (NOT before.removed OR (coalesce($4, a.sync_conversation_deletion) AND NOT before.tell_removed))
+RETURNING c.channel_id, NOT before.removed AS there
+
+-- name: restore_conversation
+-- Put a removed conversation back on the list of its user, empty, under the channel's lock. $1 app, $2 user, $3 channel
+-- index: conversations_removed
+UPDATE conversations c SET removed = false, tell_removed = false, listed_position = NULL
+WHERE c.channel_id = $3 AND c.user_id = $2 AND c.app_key = $1 AND c.removed AND c.left_position IS NULL
+
+-- name: list_removal_notices
+-- Conversations that the user took from his list, and that this device was not told of. One that is back is not told.
+-- $1 app, $2 user, $3 device, $4 most
+-- index: conversations_by_user
+SELECT c.channel_id, ch.type AS channel_type, ch.key AS channel_key, c.removals
+FROM conversations c
+JOIN channels ch ON ch.id = c.channel_id
+LEFT JOIN device_marks d ON d.channel_id = c.channel_id AND d.user_id = c.user_id AND d.device_id = $3
+WHERE c.app_key = $1 AND c.user_id = $2 AND c.tell_removed AND c.removals > coalesce(d.told_removals, 0)
+ORDER BY c.channel_id LIMIT $4
+
+-- name: update_told_removals
+-- The device has received these notices. $1 app, $2 user, $3 device, $4 channel ids, sorted, $5 removals
+INSERT INTO device_marks (channel_id, user_id, device_id, told_removals)
+SELECT c.channel_id, c.user_id, $3, least(u.removals, c.removals)
+FROM unnest($4::bigint[], $5::bigint[]) AS u (channel_id, removals)
+JOIN conversations c ON c.channel_id = u.channel_id AND c.user_id = $2 AND c.app_key = $1
+ORDER BY c.channel_id
+ON CONFLICT ON CONSTRAINT device_marks_pkey DO UPDATE
+SET told_removals = greatest(device_marks.told_removals, excluded.told_removals)
 
 -- name: raise_read
--- $1 app, $2 user, $3 channel, $4 position, or null for all there is
+-- $1 app, $2 user, $3 channel, $4 position, or null for all there is; $5 now
 -- index: conversations_pkey
-UPDATE conversations c SET read_position = greatest(c.read_position, coalesce($4::bigint, ch.last_position))
+UPDATE conversations c SET read_position = greatest(c.read_position, coalesce($4::bigint, ch.last_position)),
+    opened_at = greatest(c.opened_at, $5::bigint)
 FROM channels ch
 WHERE c.channel_id = $3 AND c.user_id = $2 AND c.app_key = $1 AND c.left_position IS NULL AND ch.id = c.channel_id
     AND coalesce($4::bigint, 0) <= ch.last_position

@@ -22,13 +22,15 @@ from history.delivery import store
 from history.delivery.model import (
     MOST_UNREAD,
     CleanNotice,
-    Conversation,
+    ConversationView,
     Delivered,
     Device,
+    Listing,
     OnAxis,
     Reader,
     RecallNotice,
     Receipt,
+    RemovalNotice,
     SyncCursor,
     SyncPage,
     fill,
@@ -73,12 +75,14 @@ class Delivery:
             cleans = await store.list_clean_notices(connection, reader, most=limit)
             left = limit - len(cleans)
             recalls = await store.list_recall_notices(connection, reader, most=left) if left else []
+            left -= len(recalls)
+            removals = await store.list_removal_notices(connection, reader, most=left) if left else []
             # one more than the page takes says whether there is more
-            most = left - len(recalls) + 1
+            most = left - len(removals) + 1
             found = await store.list_messages(
                 connection, reader, reaches, after=after, most=most, most_bytes=MOST_PAGE_BYTES
             )
-        return _page(reader, cleans, recalls, found, limit=limit, after=after)
+        return _page(reader, cleans, recalls, removals, found, limit=limit, after=after)
 
     async def _receive(self, reader: Reader, at: SyncCursor | None, *, reinstalled: bool) -> None:
         """Take in what the device says by coming: that it is there, and that it has the page of this cursor."""
@@ -91,8 +95,9 @@ class Delivery:
                 else:
                     await store.update_told(connection, reader, dict(at.told))
                     await store.update_told_recalls(connection, reader, dict(at.recalled))
+                    await store.update_told_removals(connection, reader, dict(at.removed))
 
-        if reinstalled if at is None else at.told or at.recalled:
+        if reinstalled if at is None else at.told or at.recalled or at.removed:
             await self._database.retrying(work)
 
     async def _touch(self, reader: Reader) -> None:
@@ -116,23 +121,21 @@ class Delivery:
 
     async def conversations(
         self, app_key: str, user_id: str, *, cursor: str | None, most: int
-    ) -> tuple[list[Conversation], str | None]:
+    ) -> tuple[list[ConversationView], str | None]:
         """A page of a user's conversations, the newest activity first, and the cursor of the next page."""
-        below = _below(cursor) if cursor else (NEVER, NEVER)
+        listing = Listing(
+            place=_below(cursor) if cursor else (NEVER, NEVER),
+            most=most + 1,
+            most_unread=MOST_UNREAD + 1,
+            last_message=True,
+            most_bytes=MOST_PAGE_BYTES,
+            now=self._clock.now(),
+        )
         async with self._database.reading() as connection:
-            found = await store.list_conversations(
-                connection,
-                app_key,
-                user_id,
-                below=below,
-                most=most + 1,
-                most_unread=MOST_UNREAD + 1,
-                most_bytes=MOST_PAGE_BYTES,
-                now=self._clock.now(),
-            )
+            found = await store.list_conversations(connection, app_key, user_id, listing)
         page = fill_conversations(found[:most], most_bytes=MOST_PAGE_BYTES)
         more = len(page) < len(found)
-        return page, cursors.pack((page[-1].last_position, page[-1].channel_id)) if more else None
+        return page, cursors.pack(page[-1].place) if more else None
 
     async def read(self, user_id: str, channel: ChannelKey, message: str | None) -> None:
         """The user has read everything up to a message, or all there is."""
@@ -142,7 +145,9 @@ class Delivery:
             raise refused
         position = _position(message, channel_id, "messageId") if message is not None else None
         async with self._database.writing() as connection:
-            if not await store.raise_read(connection, channel.app_key, user_id, channel_id, position):
+            if not await store.raise_read(
+                connection, channel.app_key, user_id, channel_id, position, now=self._clock.now()
+            ):
                 raise refused
 
     async def devices(self, app_key: str, user_id: str) -> Sequence[Device]:
@@ -219,12 +224,13 @@ def _page(
     reader: Reader,
     cleans: list[CleanNotice],
     recalls: list[RecallNotice],
+    removals: list[RemovalNotice],
     found: list[Delivered],
     *,
     limit: int,
     after: tuple[int, int],
 ) -> SyncPage:
-    left = limit - len(cleans) - len(recalls)
+    left = limit - len(cleans) - len(recalls) - len(removals)
     page = fill(found[:left], most_bytes=MOST_PAGE_BYTES)
     more = len(page) < len(found) or left == 0
     if page:
@@ -234,8 +240,16 @@ def _page(
         told=[(clean.channel_id, clean.cutoff) for clean in cleans],
         recalled=list({recall.channel_id: recall.stamp for recall in recalls}.items()),
         after=after if more else None,
+        removed=[(removal.channel_id, removal.removals) for removal in removals],
     )
-    return SyncPage(cleans=cleans, recalls=recalls, messages=page, cursor=cursors.pack(cursor), has_more=more)
+    return SyncPage(
+        cleans=cleans,
+        recalls=recalls,
+        removals=removals,
+        messages=page,
+        cursor=cursors.pack(cursor),
+        has_more=more,
+    )
 
 
 def _digest(reader: Reader) -> str:

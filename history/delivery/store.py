@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from msgspec import UNSET
+
 from history.channels.model import ChannelKey, ChannelType
 from history.cursors import message_id
 from history.database import Connection, Row
 from history.delivery.model import (
     CleanNotice,
-    Conversation,
+    ConversationChange,
+    ConversationView,
     Delivered,
     Device,
+    Listing,
     Reach,
     Reader,
     RecallNotice,
     Receipt,
+    RemovalNotice,
 )
 from history.messages.model import Flags, Message
 from history.queries import statement
@@ -197,51 +202,153 @@ async def delete_device(connection: Connection, reader: Reader) -> None:
     )
 
 
-async def list_conversations(
-    connection: Connection,
-    app_key: str,
-    user_id: str,
-    *,
-    below: tuple[int, int],
-    most: int,
-    most_unread: int,
-    most_bytes: int,
-    now: int,
-) -> list[Conversation]:
-    """A page of a user's conversations, the newest activity first."""
+async def list_removal_notices(connection: Connection, reader: Reader, *, most: int) -> list[RemovalNotice]:
+    """The conversations that left the user's list and that the device was not told of, in the order of channels."""
     rows = await connection.fetch(
-        statement("delivery", "list_conversations"),
-        app_key,
-        user_id,
-        *below,
-        most,
-        most_unread,
-        most_bytes,
-        now,
+        statement("delivery", "list_removal_notices"), reader.app_key, reader.user_id, reader.device_id, most
     )
     return [
-        Conversation(
-            channel_id=row["channel_id"],
-            channel=ChannelKey(app_key, ChannelType(row["type"]), tuple(row["key"])),
-            last_position=row["last_position"],
-            last_message=_message(row, row["message_type"]) if row["position"] is not None else None,
-            unread=row["unread"],
-            read_position=row["read_position"],
-            delivered_position=row["delivered_position"],
-            history_from=row["history_from"],
-            pinned=row["pinned"],
-            muted=row["muted"],
-            archived_at=row["archived_at"],
+        RemovalNotice(
+            channel_id=row["channel_id"], channel=_channel(reader.app_key, row), removals=row["removals"]
         )
         for row in rows
     ]
 
 
+async def update_told_removals(connection: Connection, reader: Reader, told: Mapping[int, int]) -> None:
+    """The device knows of these removals."""
+    ids = sorted(told)
+    await connection.execute(
+        statement("delivery", "update_told_removals"),
+        reader.app_key,
+        reader.user_id,
+        reader.device_id,
+        ids,
+        [told[id_] for id_ in ids],
+    )
+
+
+async def list_conversations(
+    connection: Connection, app_key: str, user_id: str, listing: Listing
+) -> list[ConversationView]:
+    """A stretch of a user's conversations: the newest activity first, or, backward, the nearest to the place."""
+    filters = listing.filters
+    rows = await connection.fetch(
+        statement("delivery", "list_conversations"),
+        app_key,
+        user_id,
+        *listing.place,
+        -1 if listing.backward else 1,
+        listing.last_message,
+        listing.most,
+        listing.most_unread,
+        listing.most_bytes,
+        listing.now,
+        filters.muted,
+        filters.archived,
+        filters.pinned,
+        filters.type,
+        listing.channel_id,
+    )
+    return [_conversation(app_key, row) for row in rows]
+
+
+def _conversation(app_key: str, row: Row) -> ConversationView:
+    return ConversationView(
+        channel_id=row["channel_id"],
+        channel=ChannelKey(app_key, ChannelType(row["type"]), tuple(row["key"])),
+        user_id=row["user_id"],
+        created_at=row["created_at"],
+        last_active_at=row["activity"] or None,
+        listed_position=row["listed_position"],
+        opened_at=row["opened_at"],
+        pinned=row["pinned"],
+        muted=row["muted"],
+        archived_at=row["archived_at"],
+        pinned_message=row["pinned_message"],
+        read_position=row["read_position"],
+        delivered_position=row["delivered_position"],
+        history_from=row["history_from"],
+        unread=row["unread"],
+        last_message=_message(row, row["message_type"]) if row["position"] is not None else None,
+    )
+
+
+async def get_place(connection: Connection, app_key: str, user_id: str, channel_id: int) -> int | None:
+    """The activity with which a conversation was last listed, on the list or not; None where the user has none."""
+    position: int | None = await connection.fetchval(
+        statement("delivery", "get_place"), app_key, user_id, channel_id
+    )
+    return position
+
+
+async def update_listed(connection: Connection, user_id: str, places: Mapping[int, int]) -> None:
+    """Remember the activity with which these channels' conversations are listed."""
+    ids = sorted(places)
+    await connection.execute(
+        statement("delivery", "update_listed"), user_id, ids, [places[id_] for id_ in ids]
+    )
+
+
+async def is_shown(
+    connection: Connection, app_key: str, user_id: str, channel_id: int, position: int, *, now: int
+) -> bool:
+    """Whether the user may read the message, in a conversation on his list."""
+    return bool(
+        await connection.fetchval(
+            statement("delivery", "is_shown"), app_key, user_id, channel_id, position, now
+        )
+    )
+
+
+async def update_conversation(
+    connection: Connection, app_key: str, user_id: str, channel_id: int, change: ConversationChange
+) -> bool:
+    """Change a conversation on the user's list; False where it is not there."""
+    status = await connection.execute(
+        statement("delivery", "update_conversation"),
+        app_key,
+        user_id,
+        channel_id,
+        change.pinned,
+        change.muted,
+        change.archived_at is not UNSET,
+        None if change.archived_at is UNSET else change.archived_at,
+        change.pinned_message is not UNSET,
+        None if change.pinned_message is UNSET else change.pinned_message,
+        change.opened_at,
+        change.read_all,
+    )
+    return bool(status == "UPDATE 1")
+
+
+async def lock_removable(
+    connection: Connection, app_key: str, user_id: str, channel_ids: Sequence[int]
+) -> None:
+    """Lock the channels, sorted, where the user has a conversation: what is on his list there stands still."""
+    await connection.execute(statement("delivery", "lock_removable"), app_key, user_id, channel_ids)
+
+
+async def remove_conversations(
+    connection: Connection, app_key: str, user_id: str, channel_ids: Sequence[int], *, tell: bool | None
+) -> set[int]:
+    """Take conversations from the user's list; the channels of those that were there. The caller holds their locks."""
+    rows = await connection.fetch(
+        statement("delivery", "remove_conversations"), app_key, user_id, channel_ids, tell
+    )
+    return {row["channel_id"] for row in rows if row["there"]}
+
+
+async def restore_conversation(connection: Connection, app_key: str, user_id: str, channel_id: int) -> None:
+    """Put a removed conversation back on the user's list. The caller holds the channel's lock."""
+    await connection.execute(statement("delivery", "restore_conversation"), app_key, user_id, channel_id)
+
+
 async def raise_read(
-    connection: Connection, app_key: str, user_id: str, channel_id: int, position: int | None
+    connection: Connection, app_key: str, user_id: str, channel_id: int, position: int | None, *, now: int
 ) -> bool:
     """The user has read everything up to a position, or all there is; False where he cannot have."""
     status = await connection.execute(
-        statement("delivery", "raise_read"), app_key, user_id, channel_id, position
+        statement("delivery", "raise_read"), app_key, user_id, channel_id, position, now
     )
     return bool(status == "UPDATE 1")

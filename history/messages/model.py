@@ -146,6 +146,17 @@ class Copy:
         return (self.channel_id, self.draft.sender, key) if key is not None else None
 
 
+def targeted_tail(copies: Sequence[Copy]) -> dict[int, list[Copy]]:
+    """By channel: the targeted messages that no message for everybody follows."""
+    tail: dict[int, list[Copy]] = {}
+    for copy in copies:
+        if copy.draft.recipients is None:
+            tail.pop(copy.channel_id, None)
+        else:
+            tail.setdefault(copy.channel_id, []).append(copy)
+    return tail
+
+
 def positions(copies: Sequence[Copy], ends: Mapping[int, int]) -> list[int]:
     """A position for each copy, in their order.
 

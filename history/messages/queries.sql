@@ -2,16 +2,53 @@
 -- Positions for a batch: each channel's last position becomes max(last + 1, now) + count - 1, under the row's lock. A
 -- message not stored for history goes by time alone, so it makes its channel due. So does one that perhaps nobody needs, as
 -- in a group with a single member or none: no event will come for it. A channel that has ended is passed over.
--- $1 channel ids, sorted; $2 counts; $3 now; $4 when to look again, or null
+-- $1 channel ids, sorted; $2 counts; $3 now; $4 when to look again, or null; $5 how many at the end are targeted
 -- index: channels_pkey
 UPDATE channels AS ch
 SET last_position = greatest(ch.last_position + 1, t.now) + t.count - 1,
+    common_position = CASE WHEN t.targeted = t.count THEN coalesce(ch.common_position, ch.last_position)
+        WHEN t.targeted > 0 THEN greatest(ch.last_position + 1, t.now) + t.count - 1 - t.targeted END,
     next_reclaim_at = CASE WHEN t.due IS NULL AND NOT (ch.type = 3 AND ch.member_count < 2) THEN ch.next_reclaim_at
         ELSE least(ch.next_reclaim_at, coalesce(t.due, t.now + 86400000000)) END
-FROM (SELECT u.*, $3::bigint AS now FROM unnest($1::bigint[], $2::integer[], $4::bigint[]) AS u (id, count, due)) t
+FROM (
+    SELECT u.*, $3::bigint AS now
+    FROM unnest($1::bigint[], $2::integer[], $4::bigint[], $5::integer[]) AS u (id, count, due, targeted)
+) t
 WHERE ch.id = t.id AND NOT {{channels.ended}}
-RETURNING ch.id, ch.last_position, pg_current_xact_id()::text AS transaction_id,
+RETURNING ch.id, ch.last_position, ch.some_removed, pg_current_xact_id()::text AS transaction_id,
     (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS clock
+
+-- name: raise_targeted
+-- The last targeted message of those whom it names, and of its sender. $1 channel ids, $2 users, $3 positions; sorted
+-- index: conversations_pkey
+UPDATE conversations c SET targeted_position = greatest(c.targeted_position, u.position)
+FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS u (channel_id, user_id, position)
+WHERE c.channel_id = u.channel_id AND c.user_id = u.user_id AND c.left_position IS NULL
+
+-- name: update_returned
+-- A message brings a conversation back to the list of everyone whom it is for, and of its sender. Under the channels' locks.
+-- $1 channel ids, sorted; $2 the first positions that are new there
+-- index: conversations_removed
+-- index: messages
+UPDATE conversations c SET removed = false, tell_removed = false
+FROM unnest($1::bigint[], $2::bigint[]) AS u (channel_id, first)
+CROSS JOIN LATERAL (
+    SELECT v.user_id FROM conversations v
+    WHERE v.channel_id = u.channel_id AND v.removed AND v.left_position IS NULL AND (
+        SELECT true FROM messages m WHERE m.channel_id = u.channel_id AND m.position >= u.first AND m.flags & 8 = 0
+            AND (m.sender = v.user_id OR {{messages.addressed}}) LIMIT 1
+    )
+    ORDER BY v.user_id
+) back
+WHERE c.channel_id = u.channel_id AND c.user_id = back.user_id
+
+-- name: update_some_removed
+-- Where all are back, appends need not look any more. $1 channel ids, sorted
+-- index: channels_pkey
+UPDATE channels ch SET some_removed = false FROM unnest($1::bigint[]) AS u (id)
+WHERE ch.id = u.id AND NOT EXISTS (
+    SELECT FROM conversations c WHERE c.channel_id = u.id AND c.removed AND c.left_position IS NULL
+)
 
 -- rule: recalled
 -- The row m was recalled, as of v.recall_stamp (9223372036854775807: now).

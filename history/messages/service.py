@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 from history.apps import store as apps_store
 from history.axis import DAY
@@ -40,6 +40,7 @@ from history.messages.model import (
     check_size,
     fill,
     positions,
+    targeted_tail,
 )
 from history.messages.store import MessageRow
 
@@ -256,6 +257,7 @@ class Messages:
                 transaction_id = reserved.transaction_id
                 given = dict(zip(new, positions(new, reserved.ends), strict=True))
                 await store.insert_messages(connection, _rows(given))
+                await _note(connection, given, reserved)
                 claimed = {copy.client_key: at for copy, at in given.items() if copy.client_key is not None}
                 if claimed:
                     await store.update_key_positions(connection, claimed)
@@ -284,7 +286,8 @@ class Messages:
             for copy in copies
             if not copy.draft.flags & Flags.PERSISTED or copy.draft.recipients is not None
         }
-        reserved = await store.reserve_positions(connection, counts, due, now=now)
+        targeted = {id_: len(tail) for id_, tail in targeted_tail(copies).items()}
+        reserved = await store.reserve_positions(connection, counts, due, now=now, targeted=targeted)
         for key, id_ in ids.items():
             if id_ in counts and id_ not in reserved.ends:
                 self._channels.forget([key])
@@ -304,6 +307,21 @@ async def _known(connection: Connection, copies: Sequence[Copy], *, now: int) ->
     """Claim the senders' own ids; the positions of the messages that some of them stand for already."""
     lapses = {copy.client_key: now + copy.draft.key_kept for copy in copies if copy.client_key is not None}
     return await store.claim_keys(connection, lapses, now=now) if lapses else {}
+
+
+async def _note(connection: Connection, given: Mapping[Copy, int], reserved: store.Reserved) -> None:
+    """Let the lists of conversations know: of messages that are not for all, and where one comes back."""
+    tails: dict[tuple[int, str], int] = {}
+    for copy in chain.from_iterable(targeted_tail(list(given)).values()):
+        for user in (copy.draft.sender, *(copy.draft.recipients or ())):
+            tails[copy.channel_id, user] = given[copy]
+    if tails:
+        await store.raise_targeted(connection, tails)
+    if reserved.some_removed:
+        firsts: dict[int, int] = {}
+        for copy, position in given.items():
+            firsts.setdefault(copy.channel_id, position)
+        await store.update_returned(connection, {id_: firsts[id_] for id_ in reserved.some_removed})
 
 
 def _first_of_each_key(copies: Sequence[Copy], known: Mapping[store.ClientKey, int]) -> list[Copy]:

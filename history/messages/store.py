@@ -28,14 +28,25 @@ class Reserved:
     """What a reservation answered: the last position of each channel, and a reading of the database's clock."""
 
     ends: dict[int, int]
+    some_removed: list[int]
+    """The channels where a conversation may come back to its user's list."""
     transaction_id: str
     clock: int
 
 
 async def reserve_positions(
-    connection: Connection, counts: Mapping[int, int], due: Mapping[int, int], *, now: int
+    connection: Connection,
+    counts: Mapping[int, int],
+    due: Mapping[int, int],
+    *,
+    now: int,
+    targeted: Mapping[int, int] | None = None,
 ) -> Reserved:
-    """Reserve positions, locking the channels in the order of their ids; one that has ended or vanished is left out."""
+    """Reserve positions, locking the channels in the order of their ids; one that has ended or vanished is left out.
+
+    `targeted` says of how many at the end of each channel's messages name their recipients.
+    """
+    tails = targeted or {}
     ids = sorted(counts)
     rows = await connection.fetch(
         statement("messages", "reserve_positions"),
@@ -43,11 +54,33 @@ async def reserve_positions(
         [counts[id_] for id_ in ids],
         now,
         [due.get(id_) for id_ in ids],
+        [tails.get(id_, 0) for id_ in ids],
     )
     ends = {row["id"]: row["last_position"] for row in rows}
     if not rows:
-        return Reserved(ends={}, transaction_id="", clock=now)
-    return Reserved(ends=ends, transaction_id=rows[0]["transaction_id"], clock=rows[-1]["clock"])
+        return Reserved(ends={}, some_removed=[], transaction_id="", clock=now)
+    return Reserved(
+        ends=ends,
+        some_removed=sorted(row["id"] for row in rows if row["some_removed"]),
+        transaction_id=rows[0]["transaction_id"],
+        clock=rows[-1]["clock"],
+    )
+
+
+async def raise_targeted(connection: Connection, tails: Mapping[tuple[int, str], int]) -> None:
+    """Remember the last targeted message of each (channel, user)."""
+    pairs = sorted(tails)
+    columns = _columns(pairs, 2)
+    await connection.execute(
+        statement("messages", "raise_targeted"), *columns, [tails[pair] for pair in pairs]
+    )
+
+
+async def update_returned(connection: Connection, firsts: Mapping[int, int]) -> None:
+    """Bring conversations back to the lists of those whom the messages from these positions on are for."""
+    ids = sorted(firsts)
+    await connection.execute(statement("messages", "update_returned"), ids, [firsts[id_] for id_ in ids])
+    await connection.execute(statement("messages", "update_some_removed"), ids)
 
 
 async def claim_keys(

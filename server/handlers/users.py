@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
+from history.apps.model import App
 from history.axis import MILLISECOND
-from history.channels.model import channel_key
-from history.delivery.model import MOST_UNREAD, Conversation, Reader
+from history.channels.model import ChannelKey, channel_key
+from history.delivery.model import MOST_UNREAD, ConversationView, Reader
 from server import parse
 from server.calls import Call, Reply
 from server.handlers.messages import shown
@@ -42,6 +45,10 @@ async def sync(call: Call[wire.Sync]) -> Reply:
                     int(recall.channel.type), recall.channel.seen_by(body.userId), recall.message_id
                 )
                 for recall in page.recalls
+            ],
+            deletedConversations=[
+                wire.SyncDeleted(int(removal.channel.type), removal.channel.seen_by(body.userId))
+                for removal in page.removals
             ],
             messages=[
                 shown(
@@ -85,9 +92,32 @@ async def list_conversations(call: Call[wire.ConversationList]) -> Reply:
 async def read_conversation(call: Call[wire.ConversationRead]) -> Reply:
     """The user has read everything up to a message, or all there is."""
     body = call.body
-    type_ = parse.channel_type(body.channelType, "channelType")
-    channel = channel_key(call.signed_by.app_key, type_, channel_id=body.channelId, user_id=body.userId)
-    await call.services.delivery.read(body.userId, channel, body.messageId)
+    await call.services.delivery.read(body.userId, _named(call.signed_by, body), body.messageId)
+    return Reply()
+
+
+async def update_conversation(call: Call[wire.ConversationUpdate]) -> Reply:
+    """Pin, mute, archive a conversation on the user's list, or undo that."""
+    body = call.body
+    now = call.services.clock.now()
+    archived_at = UNSET if body.archived is None else now if body.archived else None
+    await call.services.conversations.update(
+        call.signed_by.app_key,
+        body.userId,
+        _named(call.signed_by, body),
+        pinned=UNSET if body.pinned is None else body.pinned,
+        muted=UNSET if body.muted is None else body.muted,
+        archived_at=archived_at,
+    )
+    return Reply()
+
+
+async def delete_conversation(call: Call[wire.ConversationDelete]) -> Reply:
+    """Take a conversation from the user's list until the next message; one that is not there is no error."""
+    body = call.body
+    await call.services.conversations.remove(
+        call.signed_by.app_key, body.userId, [_named(call.signed_by, body)]
+    )
     return Reply()
 
 
@@ -130,12 +160,19 @@ async def expire_tokens(call: Call[wire.TokenExpire]) -> Reply:
     return Reply()
 
 
-def _conversation(user_id: str, conversation: Conversation) -> wire.ConversationView:
+def _named(
+    app: App, body: wire.ConversationRead | wire.ConversationUpdate | wire.ConversationDelete
+) -> ChannelKey:
+    type_ = parse.channel_type(body.channelType, "channelType")
+    return channel_key(app.app_key, type_, channel_id=body.channelId, user_id=body.userId)
+
+
+def _conversation(user_id: str, conversation: ConversationView) -> wire.ConversationView:
     last = conversation.last_message
     return wire.ConversationView(
         channelType=int(conversation.channel.type),
         channelId=conversation.channel.seen_by(user_id),
-        lastActivityAt=conversation.last_position // MILLISECOND,
+        lastActivityAt=(conversation.last_active_at or 0) // MILLISECOND,
         lastMessage=None if last is None else shown(wire.LastMessage, last),
         unread=min(conversation.unread, MOST_UNREAD),
         unreadMore=conversation.unread > MOST_UNREAD,

@@ -157,6 +157,7 @@ class SettingsPatch(Struct, kw_only=True, forbid_unknown_fields=True, rename="ca
     token_days: Annotated[int, Meta(ge=1, le=3650)] | None = None
     idempotency_hours: Annotated[int, Meta(ge=1, le=720)] | None = None
     retention_days: Annotated[int, Meta(ge=0, le=36_500)] | None = None
+    sync_conversation_deletion: bool | None = None
     confirm: Annotated[str, Meta(max_length=64)] | None = None
 
 
@@ -182,3 +183,4 @@ class SettingsView(Struct, kw_only=True, rename="camel"):
     token_days: int
     idempotency_hours: int
     retention_days: int
+    sync_conversation_deletion: bool

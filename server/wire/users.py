@@ -39,6 +39,13 @@ class SyncRecall(Struct):
     messageId: str
 
 
+class SyncDeleted(Struct):
+    """A conversation that the user took from his list."""
+
+    channelType: int
+    channelId: str
+
+
 class SyncMessage(Delivered, omit_defaults=True):
     """A message that the device is to keep; `origin` is missed or compensation."""
 
@@ -47,10 +54,12 @@ class SyncMessage(Delivered, omit_defaults=True):
 
 
 class SyncPage(Struct):
-    """First the cleans, then the recalls, then the messages, channel by channel, ascending by position."""
+    """First the cleans, then the recalls, then the conversations that were deleted, then the messages, channel by channel,
+    ascending by position."""
 
     cleans: list[SyncClean]
     recalls: list[SyncRecall]
+    deletedConversations: list[SyncDeleted]
     messages: list[SyncMessage]
     cursor: str
     hasMore: bool
@@ -137,6 +146,25 @@ class ConversationRead(Struct, kw_only=True):
     channelType: TypeNumber
     channelId: Id
     messageId: MessageId | None = None
+
+
+class ConversationUpdate(Struct, kw_only=True):
+    """What to change of a conversation on the user's list; what is left out stays."""
+
+    userId: Id
+    channelType: TypeNumber
+    channelId: Id
+    pinned: bool | None = None
+    muted: bool | None = None
+    archived: bool | None = None
+
+
+class ConversationDelete(Struct, kw_only=True):
+    """A conversation to take from the user's list."""
+
+    userId: Id
+    channelType: TypeNumber
+    channelId: Id
 
 
 class DeviceList(Struct, kw_only=True):

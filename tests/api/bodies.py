@@ -227,6 +227,15 @@ def bodies(scene: Scene, now: int) -> dict[tuple[str, str], dict[str, Any] | Non
             "channelId": "g",
             "messageId": scene.group,
         },
+        "/v4/user/conversation/update": {
+            "userId": "bob",
+            "channelType": 3,
+            "channelId": "g",
+            "pinned": True,
+            "muted": True,
+            "archived": False,
+        },
+        "/v4/user/conversation/delete": {"userId": "bob", "channelType": 3, "channelId": "d"},
         "/v4/user/device/list": {"userId": "bob"},
         "/v4/user/device/remove": {"userId": "bob", "deviceId": "tablet"},
         "/v4/auth/access-token/issue": {"userId": "bob", "name": "Bob", "avatarUrl": ""},
@@ -263,6 +272,7 @@ def bodies(scene: Scene, now: int) -> dict[tuple[str, str], dict[str, Any] | Non
             "journalDays": 365,
             "tokenDays": 365,
             "idempotencyHours": 24,
+            "syncConversationDeletion": False,
             # it stands alone or not at all: it may need the confirmation
             "retentionDays": None,
             "confirm": "x",

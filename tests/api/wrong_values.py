@@ -146,6 +146,7 @@ SETTINGS: Fields = {
     "tokenDays": whole(1, 3650),
     "idempotencyHours": whole(1, 720),
     "retentionDays": whole(0, 36_500),
+    "syncConversationDeletion": SWITCH,
     "confirm": HASH,
 }
 POSTS: dict[str, Fields] = {
@@ -280,6 +281,13 @@ POSTS: dict[str, Fields] = {
         "channelId": ID,
         "messageId": MESSAGE_ID,
     },
+    "/v4/user/conversation/update": {
+        "userId": ID,
+        "channelType": TYPE,
+        "channelId": ID,
+        **dict.fromkeys(("pinned", "muted", "archived"), SWITCH),
+    },
+    "/v4/user/conversation/delete": {"userId": ID, "channelType": TYPE, "channelId": ID},
     "/v4/user/device/list": {"userId": ID},
     "/v4/user/device/remove": {"userId": ID, "deviceId": ID},
     "/v4/auth/access-token/issue": {"userId": ID, "name": ID, "avatarUrl": TEXT},

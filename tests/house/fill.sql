@@ -3,9 +3,10 @@
 INSERT INTO apps (app_key, name, secret, created_at) SELECT 'app' || n, 'a', '', 0 FROM generate_series(0, 499) n;
 INSERT INTO channels (id, app_key, type, key, last_position, next_reclaim_at)
     SELECT n, 'app' || n % 500, 1, '{a,b}', {noon}, CASE WHEN n % 20 = 0 THEN n % 1000 END FROM generate_series(1, {many}) n;
-INSERT INTO conversations (channel_id, user_id, app_key, joined_at, left_position, left_at)
+INSERT INTO conversations (channel_id, user_id, app_key, joined_at, left_position, left_at, removed)
     SELECT n, 'user' || n % (1 + {many} / 100), 'app1', CASE WHEN n % 2 = 0 THEN n END,
-        CASE WHEN n % 10 = 0 THEN 1 END, CASE WHEN n % 10 = 0 THEN {noon} + n END FROM generate_series(1, {many}) n;
+        CASE WHEN n % 10 = 0 THEN 1 END, CASE WHEN n % 10 = 0 THEN {noon} + n END, n % 3 = 0
+    FROM generate_series(1, {many}) n;
 INSERT INTO conversations (channel_id, user_id, app_key, joined_at)
     SELECT 2, 'member' || n, 'app1', n FROM generate_series(1, {many} / 100) n;
 INSERT INTO device_marks (channel_id, user_id, device_id)

@@ -48,7 +48,7 @@ COLUMNS = {
         ("POST", "/v4/user/message/sync"),
         ("POST", "/v4/user/message/ack"),
         ("POST", "/v4/user/conversation/list"),
-        ("POST", "/v4/user/conversation/read"),
+        *(("POST", f"/v4/user/conversation/{word}") for word in ("read", "update", "delete")),
         ("POST", "/v4/user/device/list"),
         ("POST", "/v4/user/device/remove"),
     },
@@ -228,6 +228,7 @@ STRANGERS = {
     "/v4/message/explain": 400,
     "/v4/user/message/ack": 400,
     "/v4/user/conversation/read": 400,
+    "/v4/user/conversation/update": 404,
 }
 
 

@@ -16,7 +16,7 @@ from history.apps.model import AppSettings
 from history.channels.model import ChannelKey, ChannelType, derived_id
 from history.clock import DatabaseClock
 from history.database import open_database
-from history.delivery.model import Conversation
+from history.delivery.model import ConversationView
 from history.errors import SchemaMismatch
 from history.messages.model import Flags, Month
 from history.queries import blocks
@@ -293,7 +293,7 @@ async def test_a_database_of_the_first_version_is_taken_here_with_its_rows(empty
         assert await world.history("bob", "ann") == [sent, NOON]
 
 
-async def _conversations(world: World) -> list[Conversation]:
+async def _conversations(world: World) -> list[ConversationView]:
     return (await world.delivery.conversations(world.app_key, "bob", cursor=None, most=9))[0]
 
 

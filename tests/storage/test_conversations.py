@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from history.axis import DAY, NEVER, SECOND
+from history.axis import DAY, SECOND
 from history.channels.model import ChannelKey, ChannelType
 from history.cursors import message_id
 from history.delivery import service, store
-from history.delivery.model import MOST_UNREAD, Conversation
+from history.delivery.model import MOST_UNREAD, ConversationView, Listing
 from history.errors import InvalidInput
 from tests.factories import NOON, World, open_world
 
 HOUR = 3_600 * SECOND
 
 
-async def _list(world: World, user: str = "bob", *, most: int = 100) -> list[Conversation]:
+async def _list(world: World, user: str = "bob", *, most: int = 100) -> list[ConversationView]:
     page, cursor = await world.delivery.conversations(world.app_key, user, cursor=None, most=most)
     assert cursor is None or most < 100
     return page
@@ -53,7 +53,7 @@ async def test_conversations_are_newest_first_page_by_page(world: World) -> None
                 break
         assert found == wanted
     (first, *_) = await _list(world)
-    assert first.last_position == NOON + 4 * SECOND
+    assert first.last_active_at == NOON + 4 * SECOND
 
 
 async def test_channels_of_one_instant_are_listed_each_once(world: World) -> None:
@@ -84,7 +84,7 @@ async def test_the_last_message_and_unread_follow_every_clean_at_once(world: Wor
         assert await _view(world) == (None, 0)
         await world.apply()
     (one,) = await _list(world)
-    assert (one.history_from, one.last_position) == (sent[3] + 1, sent[3])
+    assert (one.history_from, one.last_active_at) == (sent[3] + 1, sent[3])
     again = await world.send()
     assert await _view(world) == (again, 1)
 
@@ -214,11 +214,7 @@ async def test_a_page_of_conversations_is_cut_by_bytes_and_goes_on(
             connection,
             world.app_key,
             "bob",
-            below=(NEVER, NEVER),
-            most=10,
-            most_unread=10,
-            most_bytes=3_900,
-            now=NOON,
+            Listing(most=10, most_unread=10, last_message=True, most_bytes=3_900, now=NOON),
         )
     assert len(cut) == 2, "what no page will hold is not even fetched"
 

@@ -1,0 +1,39 @@
+-- What other systems' clients ask for: conversations to pin in, open and take from one's list; edits.
+SET LOCAL lock_timeout = '5s';
+
+ALTER TABLE apps
+    -- whether a user's devices hear of a conversation that he takes from his list, where the call does not say
+    ADD COLUMN sync_conversation_deletion boolean NOT NULL DEFAULT false;
+
+ALTER TABLE channels
+    -- where the last message for every participant stands; null: at last_position. Above it are targeted ones alone
+    ADD COLUMN common_position bigint,
+    -- an append looks for the conversations that it brings back; set and cleared under the row's lock
+    ADD COLUMN some_removed boolean NOT NULL DEFAULT false;
+
+ALTER TABLE conversations
+    -- the message that the user pinned
+    ADD COLUMN pinned_position bigint,
+    -- when he last looked at it
+    ADD COLUMN opened_at bigint,
+    -- the last message that named him, or that he sent to some: where it is above common_position it is his last one
+    ADD COLUMN targeted_position bigint,
+    -- his last message as a list last showed it: lists go on from there, whatever came since
+    ADD COLUMN listed_position bigint,
+    -- taken from his list until the next message for him; changed under the channel's lock alone
+    ADD COLUMN removed boolean NOT NULL DEFAULT false,
+    -- the channel's last position then: what lies up to it no longer concerns him
+    ADD COLUMN removed_position bigint,
+    -- rises with each removal: device_marks.told_removals is the last one told
+    ADD COLUMN removals integer NOT NULL DEFAULT 0,
+    -- it is, and his devices are to hear of it
+    ADD COLUMN tell_removed boolean NOT NULL DEFAULT false;
+CREATE INDEX conversations_removed ON conversations (channel_id, user_id) WHERE removed;
+
+ALTER TABLE device_marks
+    -- the last removal from the user's list that this device knows of
+    ADD COLUMN told_removals integer NOT NULL DEFAULT 0;
+
+
+-- when its sender last changed what it says; null: never
+ALTER TABLE messages ADD COLUMN edited_at bigint;
