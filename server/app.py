@@ -12,6 +12,7 @@ from history.clock import Clock
 from history.config import Settings
 from history.logs import configure_logs
 from server.calls import SERVICES
+from server.docs import add_docs
 from server.middleware import answer_errors, endpoint, expectation
 from server.openapi import document
 from server.routes import ALL_ROUTES
@@ -36,6 +37,7 @@ def build_app(settings: Settings, *, clock: Clock | None = None) -> web.Applicat
         add = app.router.add_get if route.method == "GET" else partial(app.router.add_route, route.method)
         add(route.path, endpoint(route), expect_handler=expectation)
     app.router.add_get("/openapi.json", document(ALL_ROUTES), expect_handler=expectation)
+    add_docs(app)
     return app
 
 

@@ -66,13 +66,16 @@ async def clean(
     source: str,
     delete_compensated: bool | None = None,
     undo_seconds: int | None = None,
+    admitted: bool = False,
 ) -> Accepted:
     """Clean a channel for a user, or for EVERYONE by an operator: in the journal and so in force, and announced.
 
-    RateLimited where the app has asked for too many in this second; NotEnabled where nothing is stored.
+    RateLimited where the app has asked for too many in this second, unless its request was `admitted` as a whole;
+    NotEnabled where nothing is stored.
     """
     check_storage(app, channel.type)
-    await services.limits.admit_clean(app)
+    if not admitted:
+        await services.limits.admit_clean(app)
     accepted = await services.cleans.accept(
         CleanDraft(
             channel=channel,

@@ -49,7 +49,7 @@ def say_when(response: web.Response, error: TidemarkError) -> web.Response:
 class Plain(Surface):
     """Admin calls and the open ones: JSON in, the result itself out."""
 
-    fault_type = Fault
+    fault_type: ClassVar[type[Struct]] = Fault
     statuses: ClassVar = {
         Caller.APP: ("400", "401", "404", "409", "429", "430", "503"),
         Caller.USER: ("400", "401", "403", "503"),

@@ -12,7 +12,8 @@ from aiohttp import web
 from msgspec import Struct
 
 from server.calls import Caller
-from server.native import SERVER_API
+from server.native import PLAIN, SERVER_API
+from server.samples import curl, sample, sample_request
 from server.surface import Route
 
 _SCHEMA = "#/components/schemas/{name}"
@@ -49,7 +50,7 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
     _, schemas = msgspec.json.schema_components(ordered, ref_template=_SCHEMA)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -87,9 +88,10 @@ def _types(route: Route) -> list[type[Struct]]:
     return [type_ for type_ in (asked, route.result, route.surface.fault_type) if type_ is not None]
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     surface = route.surface
     operation: dict[str, Any] = {
+        "tags": [_tag(route)],
         "operationId": f"{route.method.lower()}{re.sub(r'[^A-Za-z0-9]+', '_', route.path)}",
         "summary": route.summary,
         "description": inspect.getdoc(route.handler) or route.summary,
@@ -102,10 +104,12 @@ def _operation(route: Route) -> dict[str, Any]:
             },
         },
     }
+    body = None
     if route.body is not None and route.method != "GET":
+        body = sample_request(_reference(route.body), schemas, route.path)
         operation["requestBody"] = {
             "required": True,
-            "content": {surface.form: {"schema": _reference(route.body)}},
+            "content": {surface.form: {"schema": _reference(route.body), "example": body}},
         }
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
@@ -115,14 +119,39 @@ def _operation(route: Route) -> dict[str, Any]:
         parameters += _query(route.body)
     if parameters:
         operation["parameters"] = parameters
+    operation["x-codeSamples"] = [
+        {
+            "lang": "Shell",
+            "label": "curl",
+            "source": curl(
+                route.method,
+                route.path,
+                route.caller,
+                query={one["name"]: one["example"] for one in parameters if "example" in one},
+                body=body,
+                form=None if body is None else surface.form,
+            ),
+        }
+    ]
     return operation
+
+
+def _tag(route: Route) -> str:
+    """Under which word the page lists it: its surface, of our own the part of the path that names its subject."""
+    parts = route.path.split("/")
+    if route.surface is SERVER_API:
+        return f"{parts[1]} {parts[2]}"
+    if route.surface is PLAIN:
+        return "admin" if parts[1] == "admin" else "health"
+    return type(route.surface).__name__
 
 
 def _query(type_: type[Struct]) -> list[dict[str, Any]]:
     [schema] = msgspec.json.schema_components([type_])[1].values()
-    required = schema.get("required", [])
+    examples = sample(schema, {})
     return [
-        {"name": name, "in": "query", "required": name in required, "schema": value}
+        {"name": name, "in": "query", "required": name in examples, "schema": value}
+        | ({"example": examples[name]} if name in examples else {})
         for name, value in schema["properties"].items()
     ]
 

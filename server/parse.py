@@ -19,7 +19,7 @@ from server.errors import BodyTooLarge, EmptyBody, NotForm, NotJson, NotTaken
 _Body = TypeVar("_Body", bound=Struct)
 MOST_FIELDS = 10_000
 """Of one form: far more than any request needs."""
-_KEYED = re.compile(r"(?P<name>\w+)\[(?P<key>.*)\]", re.DOTALL)
+_KEYED = re.compile(r"(?P<name>\w+)\[(?P<key>.*?)\](?P<list>\[\])?", re.DOTALL)
 
 
 def channel_type(number: int, field: str) -> ChannelType:
@@ -60,19 +60,21 @@ def form_fields(body: bytes) -> list[tuple[str, str]]:
 def from_fields(fields: Iterable[tuple[str, str]], type_: type[_Body]) -> _Body:
     """A request whose values are all text, of a form or a query: texts become what the type wants.
 
-    A name that comes again (or name[]) makes a list where the type has one, name[key] an entry of its object; else its first
-    value counts. An empty value of what is no text is the same as none.
+    A name that comes again (or name[]) makes a list where the type has one, name[key] (or name[key][]) an entry of its
+    object; else its first value counts. An empty value of what is no text is the same as none.
     """
     lists, texts, objects = _kinds(type_)
-    values: dict[str, str | list[str] | dict[str, str]] = {}
+    values: dict[str, Any] = {}
     for written, value in fields:
         name = written.removesuffix("[]")
         if (keyed := _KEYED.fullmatch(written)) and keyed["name"] in objects:
-            entries = values.setdefault(keyed["name"], {})
-            if isinstance(entries, dict):
+            entries: Any = values.setdefault(keyed["name"], {})
+            if keyed["list"]:
+                entries.setdefault(keyed["key"], []).append(value)
+            else:
                 entries.setdefault(keyed["key"], value)
         elif name in lists:
-            values.setdefault(name, []).append(value)  # type: ignore[union-attr]
+            values.setdefault(name, []).append(value)
         elif value or name in texts:
             values.setdefault(name, value)
     return convert(values, type_)

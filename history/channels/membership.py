@@ -149,6 +149,11 @@ class Membership:
         token = cursors.pack((page[-1][1].joined_at, page[-1][0])) if more else None
         return [joined for _, joined in page], token
 
+    async def direct(self, app_key: str, user_id: str, *, most: int) -> list[ChannelKey]:
+        """The direct channels of a user, up to so many."""
+        async with self._database.reading() as connection:
+            return await store.list_direct(connection, app_key, user_id, most=most)
+
     async def _located(self, key: ChannelKey) -> int:
         id_ = (await self._channels.locate([key]))[0]
         if id_ is None:

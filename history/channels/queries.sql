@@ -124,6 +124,13 @@ WHERE c.app_key = $1 AND c.user_id = $2 AND c.left_position IS NULL AND ch.type 
     AND (c.joined_at * $6::bigint, ch.id) > ($3 * $6::bigint, $4)
 ORDER BY c.joined_at * $6::bigint, ch.id LIMIT $5
 
+-- name: list_direct
+-- The direct channels of a user, in the order of their ids. $1 app, $2 user, $3 most
+-- index: conversations_by_user
+SELECT ch.key FROM conversations c JOIN channels ch ON ch.id = c.channel_id
+WHERE c.app_key = $1 AND c.user_id = $2 AND ch.type = 1
+ORDER BY c.channel_id LIMIT $3
+
 -- rule: max_age
 -- How old a message of the channel ch may be, in microseconds, by the most specific policy; null where there is none.
 coalesce(

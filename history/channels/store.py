@@ -202,3 +202,9 @@ async def list_joined(
         )
         for row in rows
     ]
+
+
+async def list_direct(connection: Connection, app_key: str, user_id: str, *, most: int) -> list[ChannelKey]:
+    """The direct channels of a user."""
+    rows = await connection.fetch(statement("channels", "list_direct"), app_key, user_id, most)
+    return [ChannelKey(app_key, ChannelType.DIRECT, tuple(row["key"])) for row in rows]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, TypeAlias
@@ -14,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from history.apps.model import AppSettings
 from history.axis import DAY, NEVER, SECOND
 from history.channels.model import ChannelKey, ChannelType
-from history.messages.model import Message
+from history.messages.model import Message, fitting
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -258,24 +257,10 @@ MOST_UNREAD = 1_000
 
 def fill(messages: list[Delivered], *, most_bytes: int) -> list[Delivered]:
     """As many of these as fit a page of that many bytes of JSON, and at least one."""
-    return messages[: _fitting((delivered.message for delivered in messages), most_bytes=most_bytes)]
+    return messages[: fitting((delivered.message for delivered in messages), most_bytes=most_bytes)]
 
 
 def fill_conversations(conversations: list[ConversationView], *, most_bytes: int) -> list[ConversationView]:
     """The same for conversations with their last messages."""
     last = (conversation.last_message for conversation in conversations)
-    return conversations[: _fitting(last, most_bytes=most_bytes)]
-
-
-def _fitting(messages: Iterable[Message | None], *, most_bytes: int) -> int:
-    total, count = 0, 0
-    for message in messages:
-        total += 512
-        if message is not None:
-            total += sum(
-                len(msgspec.json.encode(text)) for text in (message.content, message.metadata) if text
-            )
-        if total > most_bytes and count:
-            break
-        count += 1
-    return count
+    return conversations[: fitting(last, most_bytes=most_bytes)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntFlag
@@ -185,12 +185,7 @@ def fill(messages: Sequence[Message], *, most_bytes: int, whole_milliseconds: bo
 
     With `whole_milliseconds` those after the last one that were sent in its millisecond come along.
     """
-    total, count = 0, 0
-    for message in messages:
-        total += _json_bytes(message)
-        if total > most_bytes and count:
-            break
-        count += 1
+    count = fitting(messages, most_bytes=most_bytes)
     while (
         whole_milliseconds
         and 0 < count < len(messages)
@@ -198,6 +193,17 @@ def fill(messages: Sequence[Message], *, most_bytes: int, whole_milliseconds: bo
     ):
         count += 1
     return list(messages[:count])
+
+
+def fitting(messages: Iterable[Message | None], *, most_bytes: int) -> int:
+    """How many of these fit a page of that many bytes of JSON, at least one; None where a row has no message."""
+    total, count = 0, 0
+    for message in messages:
+        total += _MESSAGE_BYTES if message is None else _json_bytes(message)
+        if total > most_bytes and count:
+            break
+        count += 1
+    return count
 
 
 def _json_bytes(message: Message) -> int:

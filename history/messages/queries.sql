@@ -123,6 +123,21 @@ FROM edge CROSS JOIN v CROSS JOIN LATERAL (
 ) m
 ORDER BY position DESC
 
+-- name: history_after
+-- The History rule, oldest first: what stands above a position. At most $6 messages, none begun after $7 bytes.
+-- $1 app, $2 channel, $3 user, $4 now, $5 above this position
+-- index: messages
+SELECT * FROM (
+    SELECT found.*, sum(found.size) OVER (ORDER BY found.position) AS bytes
+    FROM {{messages.reader}} v CROSS JOIN LATERAL (
+        SELECT m.position, m.sender, m.type, m.content, m.flags, m.metadata, m.edited_at, {{messages.size}} AS size
+        FROM messages m
+        WHERE m.channel_id = $2 AND m.position >= v.first AND m.position > $5 AND {{messages.shown}}
+        ORDER BY m.position LIMIT $6
+    ) found
+) counted
+WHERE bytes - size < $7 ORDER BY position
+
 -- name: get_shown
 -- One message as the History rule shows it. $1 app, $2 channel, $3 user, $4 now, $5 position
 -- index: messages

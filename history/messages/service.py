@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
+from typing import Any
 
 from history.apps import store as apps_store
-from history.axis import DAY
+from history.axis import DAY, NEVER
 from history.batches import Batches
 from history.channels import store as channels_store
 from history.channels.model import MADE_BY_CALL, ChannelKey, missing
@@ -212,6 +213,38 @@ class Messages:
                 most_bytes=MOST_PAGE_BYTES,
             )
         return fill(found, most_bytes=MOST_PAGE_BYTES, whole_milliseconds=True)
+
+    async def page(
+        self,
+        channel: ChannelKey,
+        user_id: str,
+        *,
+        below: int | None = None,
+        above: int | None = None,
+        most: int,
+    ) -> tuple[list[Message], bool]:
+        """At most so many of what the user may read there, newest first, and whether there are more in that direction: the
+        newest, those next below a position, or those next above one."""
+        [channel_id] = await self._channels.locate([channel])
+        if channel_id is None:
+            return [], False
+        reading: Any = {
+            "app_key": channel.app_key,
+            "channel_id": channel_id,
+            "user_id": user_id,
+            "now": self._clock.now(),
+            # one more says whether there is more
+            "most": most + 1,
+            "most_bytes": MOST_PAGE_BYTES,
+        }
+        async with self._database.reading() as connection:
+            if above is not None:
+                found = await store.list_after(connection, **reading, above=above)
+            else:
+                range_ = Range(first=0, end=NEVER if below is None else below)
+                found = await store.list_history(connection, **reading, range_=range_)
+        page = fill(found[:most], most_bytes=MOST_PAGE_BYTES)
+        return (page[::-1] if above is not None else page), len(page) < len(found)
 
     async def make_months(self, *, now: int) -> None:
         """Have this month and the next ones ready, so that a month's end never stops a send."""

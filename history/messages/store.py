@@ -149,6 +149,24 @@ async def list_history(
     return [Message(**_fields(channel_id, row)) for row in rows]
 
 
+async def list_after(
+    connection: Connection,
+    *,
+    app_key: str,
+    channel_id: int,
+    user_id: str,
+    above: int,
+    now: int,
+    most: int,
+    most_bytes: int,
+) -> list[Message]:
+    """What the user may read above a position, oldest first."""
+    rows = await connection.fetch(
+        statement("messages", "history_after"), app_key, channel_id, user_id, now, above, most, most_bytes
+    )
+    return [Message(**_fields(channel_id, row)) for row in rows]
+
+
 def _fields(channel_id: int, row: Row) -> dict[str, Any]:
     return {
         "channel_id": channel_id,

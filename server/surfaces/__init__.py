@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from server.surface import Route
-from server.surfaces import rongcloud
+from server.surfaces import clarity, doubletick, rongcloud
 
-ROUTES: tuple[Route, ...] = (*rongcloud.ROUTES,)
+ROUTES: tuple[Route, ...] = (*rongcloud.ROUTES, *doubletick.ROUTES, *clarity.ROUTES)

@@ -40,6 +40,8 @@ class Scene:
 
 NOBODY = Scene(direct="", group="", open="", system="", key_id="", hold_id="", request_id="", plan_hash="")
 """For those who look at the fields alone."""
+PHONES = ("910000000001", "919999999999")
+"""A business and its customer, who have a chat: what an API for phone numbers speaks of."""
 DAYS = 60
 """The app's retentionDays, and those of each policy: none of them ever takes a message from view."""
 
@@ -57,6 +59,7 @@ async def make_scene(api: Api, keys: Keys | None = None) -> Scene:
         field = "toUserIds" if kind in ("direct", "system") else "toChannelIds"
         answer = await api.do(f"{kind}-channel/message/send", **TEXT, **{field: names})
         sent[kind] = answer["messageIds"][0]["messageId"]
+    await api.send(*PHONES, content=TEXT["content"])
     await api.do("user/message/sync", userId="bob", deviceId="phone")
     path = f"/admin/apps/{api.keys.app_key}/keys"
     made = await api.admin("POST", path, {"name": "our key", "scope": "api"})

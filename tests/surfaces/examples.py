@@ -9,12 +9,14 @@ from urllib.parse import urlencode
 from tests.api.bodies import Scene
 from tests.api.client import Answer, Api
 from tests.surfaces.example import Example, Place
+from tests.surfaces.examples_clarity import clarity
+from tests.surfaces.examples_doubletick import doubletick
 from tests.surfaces.examples_rongcloud import rongcloud
 
 Examples = Callable[[Scene, int], dict[Place, Example]]
 """From the scene and the time in milliseconds."""
 
-ALL: tuple[Examples, ...] = (rongcloud,)
+ALL: tuple[Examples, ...] = (rongcloud, doubletick, clarity)
 
 
 def examples(scene: Scene, now: int) -> dict[Place, Example]:
