@@ -135,6 +135,7 @@ CREATE TABLE channels (
 COMMENT ON TABLE channels IS
     'Where messages go. Every append updates last_position, so no index holds it: those updates stay HOT in the spare 30 percent.';
 CREATE INDEX channels_due ON channels (next_reclaim_at) WHERE next_reclaim_at IS NOT NULL;
+CREATE INDEX channels_due_by_app ON channels (app_key, next_reclaim_at) WHERE next_reclaim_at IS NOT NULL;
 CREATE INDEX channels_by_app ON channels (app_key, id);
 CREATE INDEX channels_dismissed ON channels (dismissed_at) WHERE dismissed_at IS NOT NULL;
 
@@ -392,11 +393,35 @@ CREATE TABLE jobs (
     -- a worker that dies lets it go: until then another one leaves it alone
     leased_until bigint NOT NULL DEFAULT 0,
     finished_at bigint,
+    cancelled_at bigint,
+    cancelled_by text,
+    cancel_reason text,
     CONSTRAINT jobs_pkey PRIMARY KEY (id),
     CONSTRAINT jobs_kind_known CHECK (kind IN ('clean-user', 'recall-by-sender')),
     CONSTRAINT jobs_state_known CHECK (state IN ('running', 'done', 'cancelled')),
     CONSTRAINT jobs_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
 );
 COMMENT ON TABLE jobs IS 'Work over many channels or messages, resumable. A finished one goes after journal_days.';
-CREATE INDEX jobs_running ON jobs (created_at) WHERE state = 'running';
+CREATE INDEX jobs_running ON jobs (created_at) WHERE finished_at IS NULL;
 CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+
+CREATE TABLE retention_runs (
+    app_key text COLLATE "C" NOT NULL,
+    -- the minute of the job that it is about
+    started_at bigint NOT NULL,
+    -- channels that were due when it began, and after its last visit; counted up to a limit
+    due integer NOT NULL,
+    remaining integer NOT NULL,
+    -- for how long the first of these has been due, in microseconds
+    backlog_age bigint NOT NULL,
+    -- channels visited to their end, and left before it
+    done integer NOT NULL DEFAULT 0,
+    unfinished integer NOT NULL DEFAULT 0,
+    -- messages that went, and that came in
+    deleted bigint NOT NULL DEFAULT 0,
+    appended bigint NOT NULL DEFAULT 0,
+    CONSTRAINT retention_runs_pkey PRIMARY KEY (app_key, started_at),
+    CONSTRAINT retention_runs_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
+) WITH (fillfactor = 80);
+COMMENT ON TABLE retention_runs IS 'What the retention job did, a row a minute and app: workers add to it. A row goes after seven days.';
+CREATE INDEX retention_runs_by_age ON retention_runs (started_at);

@@ -48,7 +48,8 @@ class Call(Generic[B]):
     who: Who
     body: B
     path: Mapping[str, str]
-    query: Mapping[str, str]
+    query: Any
+    """Of the route's type; None on routes that look at no query."""
 
     @property
     def signed_by(self) -> App:

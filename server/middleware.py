@@ -8,6 +8,7 @@ import structlog
 from aiohttp import HttpVersion11, web
 
 from history.errors import Forbidden, TidemarkError
+from server import parse
 from server.calls import SERVICES, Call, Caller
 from server.errors import INTERNAL, Failed, NoSuchPath, NotTaken, WrongMethod
 from server.native import PLAIN
@@ -32,7 +33,8 @@ def endpoint(route: Route) -> Endpoint:
         body = await surface.body(request, route.body) if route.body is not None else None
         if route.caller is Caller.USER and who.user not in (None, getattr(body, "userId", None)):
             raise Forbidden("This access token is of another user than userId.")
-        call = Call(services=services, who=who, body=body, path=request.match_info, query=request.query)
+        query = parse.from_fields(request.query.items(), route.query) if route.query is not None else None
+        call = Call(services=services, who=who, body=body, path=request.match_info, query=query)
         return surface.done(await route.handler(call))
 
     return handle

@@ -85,7 +85,11 @@ def _schemes() -> dict[str, Any]:
 
 def _types(route: Route) -> list[type[Struct]]:
     asked = route.body if route.method != "GET" else None
-    return [type_ for type_ in (asked, route.result, route.surface.fault_type) if type_ is not None]
+    return [
+        type_
+        for type_ in (asked, route.result, route.other_result, route.surface.fault_type)
+        if type_ is not None
+    ]
 
 
 def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
@@ -115,8 +119,8 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", route.path)
     ]
-    if route.body is not None and route.method == "GET":
-        parameters += _query(route.body)
+    asked = route.body if route.method == "GET" else None
+    parameters += [one for type_ in (asked, route.query) if type_ is not None for one in _query(type_)]
     if parameters:
         operation["parameters"] = parameters
     operation["x-codeSamples"] = [
@@ -157,7 +161,9 @@ def _query(type_: type[Struct]) -> list[dict[str, Any]]:
 
 
 def _answer(route: Route) -> dict[str, Any]:
-    result = _reference(route.result) if route.result is not None else None
+    result: dict[str, Any] | None = _reference(route.result) if route.result is not None else None
+    if result is not None and route.other_result is not None:
+        result = {"anyOf": [result, _reference(route.other_result)]}
     if route.surface is not SERVER_API:
         return result or {"type": "object"}
     properties: dict[str, Any] = {"code": {"type": "integer", "const": 0}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from history.channels.model import ChannelType
 from server import surfaces
 from server.calls import Caller, Handler
-from server.handlers import admin, channels, cleans, health, messages, users
+from server.handlers import admin, channels, cleans, health, messages, retention, users
 from server.native import PLAIN, SERVER_API
 from server.surface import Route
 from server.wire import admin as admin_wire
@@ -17,7 +17,13 @@ from server.wire import users as user_wire
 
 
 def _v4(
-    path: str, handler: Handler, body: type, result: type | None, summary: str, caller: Caller = Caller.APP
+    path: str,
+    handler: Handler,
+    body: type,
+    result: type | None,
+    summary: str,
+    caller: Caller = Caller.APP,
+    other: type | None = None,
 ) -> Route:
     return Route(
         surface=SERVER_API,
@@ -27,11 +33,20 @@ def _v4(
         handler=handler,
         body=body,
         result=result,
+        other_result=other,
         summary=summary,
     )
 
 
-def _admin(method: str, path: str, handler: Handler, body: type | None, result: type, summary: str) -> Route:
+def _admin(
+    method: str,
+    path: str,
+    handler: Handler,
+    body: type | None,
+    result: type,
+    summary: str,
+    query: type | None = None,
+) -> Route:
     return Route(
         surface=PLAIN,
         method=method,
@@ -39,6 +54,7 @@ def _admin(method: str, path: str, handler: Handler, body: type | None, result: 
         caller=Caller.ADMIN,
         handler=handler,
         body=body,
+        query=query,
         result=result,
         summary=summary,
     )
@@ -79,7 +95,8 @@ ROUTES = (
     _v4("channel/message/history/delete", cleans.clean_history, _K.Clean, None, _CLEAN),
     _v4("channel/message/history/clean/batch", cleans.clean_batch, _K.Batch, _K.BatchDone, "Up to 1,000 cleans"),
     _v4("channel/message/history/clean/preview", cleans.preview_clean, _K.Clean, _K.PlanView, "What it would do"),
-    _v4("channel/message/history/clean/status", cleans.clean_status, _K.Request, _K.ReceiptView, "What it did"),
+    _v4("channel/message/history/clean/status", cleans.clean_status, _K.Request, _K.ReceiptView, "What it did",
+        other=_K.JobView),
     _v4("channel/message/history/clean/list", cleans.list_cleans, _K.ReceiptList, _K.ReceiptPage, "What cleans did"),
     _v4("channel/message/history/clean/cancel", cleans.cancel_clean, _K.Cancel, None, "Undo a clean"),
     _v4("channel/message/history/clean/user", cleans.clean_user, _K.CleanUser, _K.JobStarted, "Clean all of a user"),
@@ -129,9 +146,10 @@ ROUTES = (
         for route in (
             _admin("PUT", path, admin.put_policy, _A.PolicyPut, _A.PolicyView, "Set a maximum age"),
             _admin("GET", path, admin.get_policy, None, _A.PolicyView, "The maximum age that counts"),
-            _admin("DELETE", path, admin.delete_policy, None, _A.PolicyView, "Remove a maximum age"),
+            _admin("DELETE", path, admin.delete_policy, None, _A.PolicyView, "Remove a maximum age", _A.Confirmation),
         )
     ),
+    _admin("GET", "/{appKey}/retention/runs", retention.list_runs, None, _A.RunPage, "Does retention keep up", _A.RunsQuery),
 
     _open("/healthz", health.health, common.Health, "Is the process alive"),
     _open("/readyz", health.readiness, common.Readiness, "Which part is missing"),

@@ -17,11 +17,13 @@ from history.config import Settings
 from history.database import Database, open_database
 from history.delivery.conversations import Conversations
 from history.delivery.service import Delivery
+from history.jobs.service import Jobs
 from history.messages.service import Messages
 from history.policies.service import Policies
 from history.receipts.service import Receipts
-from history.retention.jobs import Jobs
 from history.retention.service import Cleans
+from history.runs.service import Runs
+from server.inflow import telling
 from server.limits import Limits
 from server.queue import Breaker, Queue, open_redis
 
@@ -39,6 +41,7 @@ class Services:
     receipts: Receipts
     jobs: Jobs
     policies: Policies
+    runs: Runs
     queue: Queue
     limits: Limits
     clock: Clock
@@ -62,16 +65,19 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
         channels = Channels(database)
         breaker = Breaker()
         cleans = Cleans(database, channels, clock)
+        messages, runs = Messages(database, channels, clock), Runs(database, apps, clock)
+        await stack.enter_async_context(telling(messages, runs))
         yield Services(
             apps=apps,
             membership=Membership(database, channels, clock),
-            messages=Messages(database, channels, clock),
+            messages=messages,
             delivery=Delivery(database, apps, channels, clock),
             conversations=Conversations(database, channels, clock),
             cleans=cleans,
             jobs=Jobs(database, channels, cleans, clock),
             receipts=Receipts(database, apps, channels, clock),
             policies=Policies(database, clock),
+            runs=runs,
             queue=Queue(redis, breaker),
             limits=Limits(redis, breaker),
             clock=clock,

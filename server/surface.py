@@ -59,6 +59,10 @@ class Route:
     summary: str
     body: type[Struct] | None = None
     """What the request says: in its body, of a GET in its query."""
+    query: type[Struct] | None = None
+    """What else stands in the query."""
     result: type[Struct] | None = None
+    other_result: type[Struct] | None = None
+    """What it may answer instead, where what it is asked for decides."""
     status: int = 200
     """Of its success."""

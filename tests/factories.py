@@ -19,16 +19,17 @@ from history.database import Database, open_database
 from history.delivery.conversations import Conversations
 from history.delivery.model import Reader, SyncPage
 from history.delivery.service import Delivery
+from history.jobs.service import Jobs
 from history.messages.model import Draft, Flags, Range
 from history.messages.service import Messages
 from history.policies.service import Policies
 from history.receipts.model import Numbers, Receipt, Verdict
 from history.receipts.service import Receipts, read_request_id
-from history.retention.jobs import Jobs
 from history.retention.model import EVERYONE, Accepted, ApplyReport, CleanDraft, Pair, cutoff_before
 from history.retention.reclaim import Reclaim
 from history.retention.service import Cleans
-from history.retention.sweep import Sweep
+from history.runs.service import Runs
+from history.sweep.service import Sweep
 from tests.clock import FixedClock
 
 NOON = 1_773_144_000 * SECOND
@@ -84,6 +85,7 @@ class World:
     policies: Policies
     jobs: Jobs
     reclaim: Reclaim
+    runs: Runs
     sweep: Sweep
 
     def channel(self, user: str = "ann", other: str = "bob") -> ChannelKey:
@@ -375,6 +377,7 @@ def _wired(url: str, database: Database, clock: FixedClock, *, app_key: str, bat
         policies=Policies(database, clock),
         jobs=Jobs(database, channels, cleans, clock),
         reclaim=Reclaim(database, clock, batch=batch),
+        runs=Runs(database, apps, clock),
         sweep=Sweep(database),
     )
 

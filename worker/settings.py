@@ -24,14 +24,16 @@ from history.channels.service import Channels
 from history.clock import Clock
 from history.config import Settings
 from history.database import open_database
+from history.jobs.service import Jobs
 from history.logs import configure_logs
 from history.messages.service import Messages
 from history.receipts.service import Receipts
-from history.retention.jobs import Jobs
 from history.retention.model import WAITING_PAIRS
 from history.retention.reclaim import Reclaim
 from history.retention.service import Cleans
-from history.retention.sweep import Sweep, SweepReport
+from history.runs.service import Runs
+from history.sweep.model import SweepReport
+from history.sweep.service import Sweep
 from worker.jobs import apply, count, job_steps, settle, sweep
 
 log = structlog.get_logger()
@@ -53,6 +55,7 @@ class Services:
     receipts: Receipts
     jobs: Jobs
     reclaim: Reclaim
+    runs: Runs
     sweep: Sweep
     messages: Messages
     clock: Clock
@@ -76,6 +79,7 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
             jobs=Jobs(database, channels, cleans, clock),
             receipts=Receipts(database, apps, channels, clock),
             reclaim=Reclaim(database, clock),
+            runs=Runs(database, apps, clock),
             sweep=Sweep(database),
             messages=Messages(database, channels, clock),
             clock=clock,
@@ -111,11 +115,13 @@ async def settle_cleans(ctx: dict[str, Any]) -> None:
     if services.settling.locked():
         return
     async with services.settling:
+        # first: counting and settling may take long, and every minute is to have its row
+        await services.runs.begin()
         # a clean settles when it is counted: what its receipt tells of is still there
         await count.count_applied(services.receipts, services.clock)
         if settled := await settle.settle_due(services.cleans, services.clock):
             log.info("Cleans were settled.", count=settled)
-        reports = await settle.reclaim_due(services.reclaim, services.clock)
+        reports = await settle.reclaim_due(services.reclaim, services.runs, services.clock)
         if deleted := sum(report.deleted for report in reports):
             log.info(
                 "Messages that nobody may still be given were deleted.", count=deleted, channels=len(reports)

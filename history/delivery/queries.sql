@@ -141,7 +141,7 @@ SELECT u.channel_id, u.user_id, u.device_id, u.position
 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS u (channel_id, user_id, device_id, position)
 ON CONFLICT ON CONSTRAINT device_marks_pkey DO UPDATE SET position = greatest(device_marks.position, excluded.position)
 
--- name: mark_due
+-- name: mark_waiting_due
 -- What was acknowledged may go: only a channel that waits for something can be moved by it. In a transaction of its own,
 -- after the marks are committed: a run that began before them has set its lease by then, and looks once more.
 -- $1 channel ids, sorted; $2 now

@@ -198,7 +198,7 @@ class Delivery:
         await self._database.retrying(update)
         ids = sorted({receipt.channel_id for receipt in receipts})
         async with self._database.writing() as connection:
-            await store.mark_due(connection, ids, now=self._clock.now())
+            await store.mark_waiting_due(connection, ids, now=self._clock.now())
         return [None] * len(batch)
 
 

@@ -143,9 +143,9 @@ async def update_marks(connection: Connection, receipts: Sequence[Receipt]) -> N
     )
 
 
-async def mark_due(connection: Connection, channel_ids: Sequence[int], *, now: int) -> None:
+async def mark_waiting_due(connection: Connection, channel_ids: Sequence[int], *, now: int) -> None:
     """Let reclaim look at these channels again, where it waits for something there."""
-    await connection.execute(statement("delivery", "mark_due"), channel_ids, now)
+    await connection.execute(statement("delivery", "mark_waiting_due"), channel_ids, now)
 
 
 async def list_recall_notices(connection: Connection, reader: Reader, *, most: int) -> list[RecallNotice]:

@@ -66,6 +66,8 @@ class Messages:
         self._database = database
         self._channels = channels
         self._clock = clock
+        self.appended: Counter[str] = Counter()
+        """How many messages of each app this process stored; who writes them down takes them off."""
         self._batches: Batches[Draft, list[str]] = Batches(
             self._commit, weigh=Draft.weight, most_weight=most_batch_bytes, most_waiting=_MOST_WAITING_BYTES
         )
@@ -304,6 +306,7 @@ class Messages:
             if committed is None:
                 raise
         self._channels.remember(ids)
+        self.appended.update(copy.draft.channels[0].app_key for copy in given)
         answers = iter(_public_id(copy, given, known) for copy in copies)
         return [list(islice(answers, len(draft.channels))) for draft in drafts]
 

@@ -157,6 +157,7 @@ class Floor:
 class ReclaimReport:
     """What one visit to a channel did."""
 
+    app_key: str
     channel_id: int
     deleted: int
     finished: bool

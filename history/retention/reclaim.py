@@ -29,7 +29,7 @@ from history.retention.model import Floor, ReclaimReport
 LEASE = 20 * SECOND
 """How long a channel is left to the worker that claimed it. A visit ends well before; a dead worker's channel is due again."""
 _MOST_CHANNELS = 50
-_MOST_MARKED = 1_000
+_MOST_APPS, _MOST_MARKED = 10, 1_000
 _SLOW_SECONDS = 0.1
 _LEAST_BATCH, _FIRST_BATCH, _MOST_BATCH = 100, 1_000, 5_000
 
@@ -59,18 +59,19 @@ class Reclaim:
         self._batch = batch
 
     async def mark_moved(self, *, now: int) -> int:
-        """Mark channels due whose app had a setting changed that moves floors; how many. Again while it is not 0."""
-        marked = 0
+        """Mark channels due whose app had a setting changed that moves floors, a step in each of some apps; in how many.
+
+        Again while it is not 0: an app without channels is a step as well, and others may come after it.
+        """
         async with self._database.reading() as connection:
-            apps = await store.list_apps_to_mark(connection, most=10)
+            apps = await store.list_apps_to_mark(connection, most=_MOST_APPS)
         for app_key, after in apps:
             async with self._database.writing() as connection:
                 ids = await store.list_channels_after(connection, app_key, after, most=_MOST_MARKED)
                 # the app's row first, as a grant does
                 await store.update_mark_due_after(connection, app_key, after, ids[-1] if ids else None)
                 await store.mark_due(connection, ids, now=now)
-            marked += len(ids)
-        return marked
+        return len(apps)
 
     async def visit_due(self, *, now: int) -> list[ReclaimReport]:
         """Visit channels that are due, each to its end or until half its lease is over. Again while it is not empty."""
@@ -107,7 +108,9 @@ class Reclaim:
                         tip=floor.tip,
                         look_at_rest=now + DAY,
                     )
-                return ReclaimReport(channel_id=channel_id, deleted=deleted, finished=floor.found)
+                return ReclaimReport(
+                    app_key=app_key, channel_id=channel_id, deleted=deleted, finished=floor.found
+                )
             if self._batch is None:
                 await pace.after((self._clock.now() - began) / SECOND)
 

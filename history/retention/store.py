@@ -276,12 +276,6 @@ async def finish_reclaimed(connection: Connection, channel_id: int) -> None:
     await connection.execute(statement("retention", "update_emptied"), channel_id)
 
 
-async def delete_counted_marks(connection: Connection, *, now: int, most: int) -> int:  # noqa: ARG001 - as all sweeps
-    """Forget what receipts were counted against, where all that they hid is gone; how many rows."""
-    status: str = await connection.execute(statement("retention", "delete_counted_marks"), most)
-    return int(status.removeprefix("DELETE "))
-
-
 async def release_channel(
     connection: Connection, channel_id: int, *, lease: int, next_look: int | None, tip: int, look_at_rest: int
 ) -> None:
@@ -292,89 +286,3 @@ async def release_channel(
     await connection.execute(
         statement("retention", "release_channel"), channel_id, lease, next_look, tip, look_at_rest
     )
-
-
-async def delete_side_rows(connection: Connection, name: str, *, now: int, most: int) -> int:
-    """Run one of the statements that end rows of a side table; how many went."""
-    status: str = await connection.execute(statement("retention", name), now, most)
-    return int(status.removeprefix("DELETE "))
-
-
-async def delete_unused_devices(connection: Connection, *, now: int, most: int) -> int:
-    """Forget devices that were not seen for long, and what they had; how many."""
-    rows = await connection.fetch(statement("retention", "delete_unused_devices"), now, most)
-    if rows:
-        await connection.execute(statement("retention", "delete_marks_of_devices"), *_columns(rows, 3))
-    return len(rows)
-
-
-async def delete_ended_conversations(connection: Connection, *, now: int, most: int) -> int:
-    """Forget those who left long ago, those of groups dismissed long ago, and what their devices had; how many."""
-    rows = await connection.fetch(statement("retention", "delete_left_conversations"), now, most)
-    rows += await connection.fetch(statement("retention", "delete_dismissed_conversations"), now, most)
-    if rows:
-        await connection.execute(statement("retention", "delete_marks_of_users"), *_columns(rows, 2))
-    return len(rows)
-
-
-async def insert_job(connection: Connection, *values: object) -> None:
-    """Write a new job."""
-    await connection.execute(statement("retention", "insert_job"), *values)
-
-
-async def count_conversations(connection: Connection, app_key: str, user_id: str) -> int:
-    """How many channels a user takes part in."""
-    total: int = await connection.fetchval(statement("retention", "count_conversations"), app_key, user_id)
-    return total
-
-
-async def get_job(connection: Connection, app_key: str, id_: UUID) -> Row | None:
-    """A job's row."""
-    return await connection.fetchrow(statement("retention", "get_job"), app_key, id_)
-
-
-async def lease_jobs(connection: Connection, now: int, lease_ends: int, most: int) -> list[Row]:
-    """Jobs that are ours until the lease ends."""
-    return await connection.fetch(statement("retention", "lease_jobs"), now, lease_ends, most)
-
-
-async def lock_job(connection: Connection, id_: UUID) -> Row | None:
-    """A job's row, locked until the transaction ends."""
-    return await connection.fetchrow(statement("retention", "lock_job"), id_)
-
-
-async def update_job(connection: Connection, *values: object) -> None:
-    """Write how far a job came."""
-    await connection.execute(statement("retention", "update_job"), *values)
-
-
-async def cancel_job(connection: Connection, app_key: str, id_: UUID) -> None:
-    """Stop a job; its requests are to be undone."""
-    await connection.execute(statement("retention", "cancel_job"), app_key, id_)
-
-
-async def list_conversations_after(
-    connection: Connection, app_key: str, user_id: str, after: int, most: int
-) -> list[Row]:
-    """The next channels of a user."""
-    return await connection.fetch(
-        statement("retention", "list_conversations_after"), app_key, user_id, after, most
-    )
-
-
-async def list_requests_of_job(
-    connection: Connection, id_: UUID, now: int, most: int
-) -> list[tuple[int, UUID]]:
-    """(channel id, id) of the requests of a job that may still be undone."""
-    rows = await connection.fetch(statement("retention", "list_requests_of_job"), id_, now, most)
-    return [(row["channel_id"], row["id"]) for row in rows]
-
-
-async def list_positions_by_sender(
-    connection: Connection, channel_id: int, senders: Sequence[str], after: int, before: int, most: int
-) -> list[int]:
-    """The next messages of some senders in a channel."""
-    rows = await connection.fetch(
-        statement("retention", "list_positions_by_sender"), channel_id, senders, after, before, most
-    )
-    return [row["position"] for row in rows]

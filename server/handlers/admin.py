@@ -158,7 +158,7 @@ async def get_policy(call: Call[None]) -> Reply:
 async def delete_policy(call: Call[None]) -> Reply:
     """Remove what was set here; what is set for more counts again. Where that is shorter, it needs ?confirm=."""
     scope = _scope_of(call)
-    await call.services.policies.set_policy(scope, None, confirm=call.query.get("confirm"))
+    await call.services.policies.set_policy(scope, None, confirm=call.query.confirm)
     return await _policy(call, scope)
 
 

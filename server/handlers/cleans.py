@@ -8,9 +8,9 @@ from history.apps.model import App
 from history.axis import MILLISECOND, NEVER
 from history.channels.model import ChannelType, channel_key
 from history.errors import InvalidInput, PlanChanged, TidemarkError
+from history.jobs.model import Job, read_public_id
 from history.receipts.model import Filter, Receipt, Verdict
 from history.receipts.service import read_request_id
-from history.retention.jobs import Job, read_public_id
 from history.retention.model import EVERYONE, Accepted, CleanDraft, cutoff_before, public_request_id
 from server import parse
 from server.calls import Call, Reply
@@ -104,7 +104,9 @@ async def cancel_clean(call: Call[wire.Cancel]) -> Reply:
     """Undo a clean until its undo window is over: history is back as if it had never been."""
     body = call.body
     if (job_id := read_public_id(body.requestId)) is not None:
-        await call.services.jobs.cancel(call.signed_by.app_key, job_id)
+        await call.services.jobs.cancel(
+            call.signed_by.app_key, job_id, by=body.operator, reason=body.reason or None
+        )
         return Reply()
     channel_id, id_ = read_request_id(body.requestId)
     await call.services.cleans.cancel(
@@ -273,6 +275,9 @@ def _job(job: Job, *, now: int) -> wire.JobView:
         secondsLeft=job.seconds_left(now),
         createdAt=job.created_at // MILLISECOND,
         finishedAt=_ms(job.finished_at),
+        cancelledAt=_ms(job.cancelled_at),
+        cancelledBy=job.cancelled_by,
+        cancelReason=job.cancel_reason,
     )
 
 

@@ -15,10 +15,14 @@ async def health(_: Call[None]) -> Reply:
 
 
 async def readiness(call: Call[None]) -> Reply:
-    """Which part is missing. Without Redis everything works but more slowly, so that is no reason to send callers away."""
-    missing = []
+    """Which part is missing. Without Redis everything works but more slowly, so that is no reason to send callers away.
+
+    Nor is it one that deletion falls behind, which only costs disk: that is a line beside the status.
+    """
+    missing, retention = [], None
     try:
         await call.services.database.ping()
+        retention = await call.services.runs.line()
     except DatabaseUnavailable:
         missing.append("postgres")
     try:
@@ -26,4 +30,6 @@ async def readiness(call: Call[None]) -> Reply:
     except (RedisError, OSError, TimeoutError):
         missing.append("redis")
     status = "unavailable" if "postgres" in missing else "degraded" if missing else "ok"
-    return Reply(result=wire.Readiness(status, missing), status=503 if status == "unavailable" else 200)
+    return Reply(
+        result=wire.Readiness(status, missing, retention), status=503 if status == "unavailable" else 200
+    )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from server.wire.common import Id, MessageId, Name, TypeNumber
+from server.wire.common import Id, MessageId, Name, PageSize, PageToken, TypeNumber
 
 
 class NewApp(Struct):
@@ -133,6 +133,46 @@ class PolicyView(Struct):
 
     maxAgeDays: int | None
     effectiveMaxAgeDays: int | None
+
+
+class Confirmation(Struct, kw_only=True):
+    """In the query: what a refused removal asked to be sent back."""
+
+    confirm: Annotated[str, Meta(max_length=64)] | None = None
+
+
+class RunsQuery(Struct, kw_only=True):
+    """In the query: which page of the runs."""
+
+    limit: PageSize | None = None
+    cursor: PageToken | None = None
+
+
+class RunView(Struct, kw_only=True):
+    """A minute of the retention job: channels that were due, done and left; messages deleted and received, also a second.
+
+    endedAt and keepsUp are null while it goes on.
+    """
+
+    startedAt: int
+    endedAt: int | None
+    due: int
+    done: int
+    unfinished: int
+    left: int
+    backlogAgeSeconds: int
+    deletedMessages: int
+    receivedMessages: int
+    drain: float
+    inflow: float
+    keepsUp: bool | None
+
+
+class RunPage(Struct, omit_defaults=True):
+    """The newest first; cursor is there where another page is."""
+
+    runs: list[RunView]
+    cursor: str | None = None
 
 
 class SettingsPatch(Struct, kw_only=True, forbid_unknown_fields=True, rename="camel"):

@@ -57,7 +57,7 @@ class Request(Struct, kw_only=True):
 
 
 class Cancel(Struct, kw_only=True):
-    """Undo a clean request. `operator`: who wants it, for the receipt."""
+    """Undo a clean request, or a job. `operator`: who wants it, for the receipt."""
 
     requestId: RequestId
     reason: Reason | None = None
@@ -102,6 +102,9 @@ class JobView(Struct, kw_only=True):
     secondsLeft: int | None
     createdAt: int
     finishedAt: int | None
+    cancelledAt: int | None
+    cancelledBy: str | None
+    cancelReason: str | None
 
 
 class ReceiptList(Struct, kw_only=True):

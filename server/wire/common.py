@@ -28,11 +28,15 @@ class Health(Struct):
     status: str
 
 
-class Readiness(Struct):
-    """ok; degraded: Redis is missing, everything but speed works; unavailable: Postgres is missing."""
+class Readiness(Struct, omit_defaults=True):
+    """ok; degraded: Redis is missing, everything but speed works; unavailable: Postgres is missing.
+
+    retention is there where deletion falls behind or no worker runs: a line for people, callers are served all the same.
+    """
 
     status: str
     missing: list[str]
+    retention: str | None = None
 
 
 class Fault(Struct):

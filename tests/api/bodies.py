@@ -286,6 +286,7 @@ def bodies(scene: Scene, now: int) -> dict[tuple[str, str], dict[str, Any] | Non
         ("DELETE", f"{OF_APP}/holds/{{holdId}}"): None,
         **{("PUT", path): {"maxAgeDays": DAYS, "confirm": "x"} for path in POLICIES},
         **{(method, path): None for method in ("GET", "DELETE") for path in POLICIES},
+        ("GET", f"{OF_APP}/retention/runs"): None,
         ("GET", "/healthz"): None,
         ("GET", "/readyz"): None,
     }

@@ -18,7 +18,7 @@ from server.calls import Caller
 from server.openapi import describe
 from server.routes import ALL_ROUTES, ROUTES
 from server.surface import Route
-from tests.api.client import Answer, Api, signed
+from tests.api.client import CLEAN, Answer, Api, signed
 
 DOCUMENT = describe(ALL_ROUTES)
 USERS = st.sampled_from(["ann", "bob", "cid"])
@@ -52,9 +52,28 @@ def test_every_operation_says_what_it_takes_and_who_may_call() -> None:
         reads = route.method == "GET"
         assert ("requestBody" in operation) is (route.body is not None and not reads)
         assert bool(operation["security"]) is (route.caller is not Caller.ANYONE)
-        names = [parameter["name"] for parameter in operation.get("parameters", [])]
-        asked = route.body.__struct_encode_fields__ if route.body is not None and reads else ()
-        assert names == [*re.findall(r"{(\w+)}", route.path), *asked]
+        names = {"path": list[str](), "query": list[str]()}
+        for parameter in operation.get("parameters", []):
+            names[parameter["in"]].append(parameter["name"])
+        assert names["path"] == re.findall(r"{(\w+)}", route.path)
+        asked = [route.body if reads else None, route.query]
+        assert names["query"] == [name for type_ in asked if type_ for name in type_.__struct_encode_fields__]
+
+
+async def test_a_status_is_a_receipt_or_a_job_and_the_document_says_so(api: Api) -> None:
+    path = f"{CLEAN}/status"
+    (route,) = (route for route in ROUTES if route.path == path)
+    job = (await api.do("channel/message/history/clean/user", userId="bob"))["requestId"]
+    receipt = (await api.clean()).headers["Clean-Request-Id"]
+    for id_ in (job, receipt):
+        answer = await api.post(path, {"requestId": id_})
+        assert answer.status == 200
+        check(route, answer)
+    schema = resolved(
+        DOCUMENT["paths"][path]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+    )
+    with pytest.raises(jsonschema_rs.ValidationError):
+        jsonschema_rs.validate(schema, {"code": 0, "result": {"requestId": job}})
 
 
 def resolved(schema: Any) -> Any:

@@ -277,10 +277,25 @@ async def test_all_channels_of_a_user_are_one_job_that_can_be_cancelled(api: Api
     job = await status(api, id_)
     assert (job["kind"], job["state"], job["done"], job["secondsLeft"]) == ("clean-user", "done", 2, 0)
     assert (await api.contents("bob", "ann"), await api.contents("bob", "cid")) == ([], [])
-    await cancel(api, id_)
+    at = api.now_ms
+    await cancel(api, id_, operator="olga", reason="a mistake")
     await work(api)
-    assert (await status(api, id_))["state"] == "cancelled"
+    job = await status(api, id_)
+    assert (job["state"], job["cancelledAt"]) == ("cancelled", at)
+    assert (job["cancelledBy"], job["cancelReason"]) == ("olga", "a mistake")
     assert (await api.contents("bob", "ann"), await api.contents("bob", "cid")) == (["1"], ["1"])
+
+
+async def test_a_job_that_is_done_and_past_its_undo_windows_cannot_be_cancelled(api: Api) -> None:
+    await sent(api, "1")
+    body = {"userId": "bob", "undoSeconds": 60}
+    id_ = (await api.do("channel/message/history/clean/user", **body))["requestId"]
+    await work(api)
+    api.clock.advance(61 * SECOND)
+    before = await api.everything()
+    (await api.post(f"{CLEAN}/cancel", {"requestId": id_})).refused(409, 409, "can no longer be undone")
+    assert await api.everything() == before
+    assert (await status(api, id_))["cancelledBy"] is None
 
 
 async def test_what_a_sender_wrote_before_is_recalled_for_good(api: Api) -> None:

@@ -26,6 +26,8 @@ INSERT INTO policies SELECT 'app' || n % 500, 3, 'g' || n, 1 FROM generate_serie
 INSERT INTO jobs (id, app_key, kind, state, user_ids, before, source, created_at, finished_at)
     SELECT gen_random_uuid(), 'app1', 'clean-user', 'done', '{u}', 1, 's', {noon} + n, {noon} + n
     FROM generate_series(1, {many}, 50) n;
+INSERT INTO retention_runs (app_key, started_at, due, remaining, backlog_age)
+    SELECT 'app' || n % 500, {noon} + n / 500 * 60000000::bigint, 0, 0, 0 FROM generate_series(1, {many}) n;
 INSERT INTO messages SELECT n % (1 + {many} / 20), {noon} + n, 1, 'a', 't', 'c', NULL FROM generate_series(1, {many}) n;
 INSERT INTO clean_requests
     SELECT n % (1 + {many} / 20), gen_random_uuid(), 'app1', 1, '{a,b}', 'user' || n % 9, NULL, 1, false, 'app', NULL, 's',

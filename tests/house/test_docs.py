@@ -146,7 +146,13 @@ def test_every_table_whose_rows_end_has_its_settings() -> None:
     documented = {
         named(row[0])[0]: named(row[2]) for row in rows(section(OPERATIONS, "## What ends by itself"))
     }
-    deleted = re.findall(r"DELETE FROM (\w+)", (ROOT / "history" / "retention" / "queries.sql").read_text())
+    deleted = [
+        table
+        for feature in ("retention", "sweep")
+        for table in re.findall(
+            r"DELETE FROM (\w+)", (ROOT / "history" / feature / "queries.sql").read_text(encoding="utf-8")
+        )
+    ]
     assert set(documented) == set(deleted) - {"messages"}
     periods = {name for name in SettingsPatch.__struct_encode_fields__ if name.endswith(("Days", "Hours"))}
     used = {name for names in documented.values() for name in names}
@@ -192,7 +198,11 @@ IDLE = idle_fields()
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 def test_every_route_has_a_section_with_its_fields(route: Route) -> None:
     text = section(API, heading(route))
-    if route.body is None or "The same call" in text:
+    if "The same call" in text:
+        return
+    if route.body is None:
+        asked = field_names(route.query) if route.query is not None else []
+        assert sorted(name for row in rows(text) for name in named(row[0])) == sorted(asked)
         return
     documented = [name for row in rows(text) for name in named(row[0])]
     common = COMMON if route.path in SENDS else []
@@ -208,8 +218,9 @@ def test_a_section_says_whether_users_may_call(route: Route) -> None:
 def answers() -> dict[type[msgspec.Struct], list[Route]]:
     found: dict[type[msgspec.Struct], list[Route]] = {}
     for route in ROUTES:
-        if route.result is not None:
-            found.setdefault(route.result, []).append(route)
+        for result in (route.result, route.other_result):
+            if result is not None:
+                found.setdefault(result, []).append(route)
     return found
 
 

@@ -57,6 +57,7 @@ COLUMNS = {
     "admin, one app, reads": {
         *(("GET", f"{OF_APP}/{word}") for word in ("settings", "keys", "holds")),
         *(("GET", path) for path in POLICIES),
+        ("GET", f"{OF_APP}/retention/runs"),
     },
     "admin, one app, writes": {
         ("PATCH", f"{OF_APP}/settings"),

@@ -20,7 +20,7 @@ from history.delivery.model import ConversationView
 from history.errors import SchemaMismatch
 from history.messages.model import Flags, Month
 from history.queries import blocks
-from history.retention.sweep import SweepReport
+from history.sweep.model import SweepReport
 from tests.factories import NOON, World, open_world
 
 FEATURES = sorted(path.parent.name for path in migrate.SCHEMA.parent.glob("history/*/queries.sql"))
@@ -118,6 +118,7 @@ async def test_ids_compare_byte_by_byte_and_nothing_is_unique_without_its_channe
         "holds",
         "policies",
         "jobs",
+        "retention_runs",
     }
     unique = [
         (t, text) for t, _, text, _ in catalog["indexes"] if "UNIQUE" in str(text) and t not in reference
@@ -228,6 +229,7 @@ ENDS = {
     "clean_requests": "delete_old_requests",
     "clean_marks": "delete_counted_marks",
     "jobs": "delete_old_jobs",
+    "retention_runs": "delete_old_runs",
 }
 """How the rows of each table that only grows come to their end."""
 STAYS = {"schema_version", "apps", "keys", "channels", "holds", "policies"}
@@ -239,7 +241,8 @@ async def test_every_table_that_only_grows_has_an_end(database_url: str) -> None
     tables = {str(name) for name, *_ in (await _catalog(database_url))["tables"]}
     assert tables == STAYS | set(ENDS)
     for table, name in ENDS.items():
-        deleted = re.findall(r"^DELETE FROM (\w+)", blocks("retention")[name].sql, re.MULTILINE)
+        feature = "retention" if name in blocks("retention") else "sweep"
+        deleted = re.findall(r"^DELETE FROM (\w+)", blocks(feature)[name].sql, re.MULTILINE)
         assert deleted == [table]
     reported = {*SweepReport.__dataclass_fields__}
     assert reported == set(ENDS) - {"messages", "hidden_messages", "device_marks"}

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from history.axis import DAY, MILLISECOND, SECOND
-from history.retention import reclaim, store
+from history.retention import store
 from history.retention.reclaim import LEASE, Reclaim
 from tests.factories import NOON, World
 
@@ -325,32 +325,6 @@ async def test_the_grant_never_falls_and_the_delete_never_passes_it(plain: World
         assert await store.delete_reclaimed(connection, channel_id, sent[2] + 1) == 1
     assert await plain.stored() == sent[1:]
     assert await plain.value("SELECT reclaimed_to FROM channels") == sent[1]
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"multi_device_sync": False},
-        {"compensation_days": 0},
-        {"compensation_time_zone": "Pacific/Kiritimati"},
-    ],
-)
-async def test_a_setting_that_moves_floors_makes_every_channel_of_the_app_due(
-    world: World, changes: dict[str, object], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Channel by channel, in bounded steps, though nothing happens in them; no other setting does."""
-    monkeypatch.setattr(reclaim, "_MOST_MARKED", 2)
-    await world.set(undo_seconds=0)
-    for other in ("bob", "cid", "dan"):
-        await world.ack(other, "ann", await world.send("ann", other, at=NOON - 3 * HOUR))
-        await world.clean(other, "ann")
-    world.clock.set(NOON)
-    assert await world.work() == 0
-    await world.set(clean_rate_limit=5, max_content_bytes=10)
-    assert await world.reclaim.mark_moved(now=NOON) == 0
-    await world.set(**changes)
-    assert [await world.reclaim.mark_moved(now=NOON) for _ in range(4)] == [2, 1, 0, 0]
-    assert await world.work() == 3
 
 
 async def test_a_setting_changed_back_gives_nothing_that_is_gone(world: World) -> None:

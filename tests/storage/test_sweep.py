@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from history.axis import DAY, SECOND
-from history.retention import sweep
-from history.retention.sweep import SweepReport
+from history.sweep import model
+from history.sweep.model import SweepReport
 from tests.factories import NOON, World
 from tests.storage.test_races import held, somebody_waits
 from worker.jobs.sweep import sweep_all
@@ -208,7 +208,7 @@ async def test_a_round_is_bounded_and_the_job_comes_again_while_there_is_more(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five keys, two a round; one that must stay stays."""
-    monkeypatch.setattr(sweep, "MOST_ROWS", 2)
+    monkeypatch.setattr(model, "MOST_ROWS", 2)
     for number in range(5):
         await world.post(world.channel(), client_key=f"k{number}")
     await world.post(world.channel(), client_key="young", at=NOON + HOUR)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from arq import Worker
 
+from history.jobs.service import Jobs
 from history.receipts.service import Receipts
-from history.retention.jobs import Jobs
-from history.retention.sweep import Sweep
+from history.sweep.service import Sweep
 from server.queue import open_redis
 from tests.api.client import settings_for
 from tests.factories import World
@@ -20,6 +20,7 @@ def services_of(world: World) -> Services:
         reclaim=world.reclaim,
         receipts=Receipts(world.database, world.apps, world.channels, world.clock),
         jobs=Jobs(world.database, world.channels, world.cleans, world.clock),
+        runs=world.runs,
         sweep=Sweep(world.database),
         messages=world.messages,
         clock=world.clock,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from history.axis import SECOND
 from history.clock import Clock
-from history.retention.jobs import Jobs
+from history.jobs.service import Jobs
 
 _LONGEST = 20 * SECOND
 

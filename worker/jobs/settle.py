@@ -7,6 +7,7 @@ from history.clock import Clock
 from history.retention.model import ReclaimReport
 from history.retention.reclaim import Reclaim
 from history.retention.service import Cleans
+from history.runs.service import Runs
 
 _LONGEST = 20 * SECOND
 
@@ -19,12 +20,19 @@ async def settle_due(cleans: Cleans, clock: Clock) -> int:
     return settled
 
 
-async def reclaim_due(reclaim: Reclaim, clock: Clock) -> list[ReclaimReport]:
-    """Mark what settings moved, then visit channels that are due, for a while: the next job goes on."""
+async def reclaim_due(reclaim: Reclaim, runs: Runs, clock: Clock) -> list[ReclaimReport]:
+    """Mark what settings moved, then visit channels that are due, for a while: the next job goes on.
+
+    Each round is written into the run of the minute in which it began.
+    """
     now = clock.now()
     while await reclaim.mark_moved(now=now):
         pass
     reports: list[ReclaimReport] = []
-    while clock.now() < now + _LONGEST and (visited := await reclaim.visit_due(now=clock.now())):
+    while clock.now() < now + _LONGEST:
+        run = await runs.begin()
+        if not (visited := await reclaim.visit_due(now=clock.now())):
+            break
+        await runs.record(run, visited)
         reports += visited
     return reports

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from history.axis import SECOND
 from history.clock import Clock
-from history.retention.sweep import Sweep, SweepReport
+from history.sweep.model import SweepReport
+from history.sweep.service import Sweep
 
 _LONGEST = 20 * SECOND
 

@@ -1,4 +1,4 @@
--- What other systems' clients ask for: conversations to pin in, open and take from one's list; edits.
+-- What other systems' clients ask for: conversations to pin in, open and take from one's list; edits. And runs of retention.
 SET LOCAL lock_timeout = '5s';
 
 ALTER TABLE apps
@@ -37,3 +37,36 @@ ALTER TABLE device_marks
 
 -- when its sender last changed what it says; null: never
 ALTER TABLE messages ADD COLUMN edited_at bigint;
+
+
+CREATE TABLE retention_runs (
+    app_key text COLLATE "C" NOT NULL,
+    -- the minute of the job that it is about
+    started_at bigint NOT NULL,
+    -- channels that were due when it began, and after its last visit; counted up to a limit
+    due integer NOT NULL,
+    remaining integer NOT NULL,
+    -- for how long the first of these has been due, in microseconds
+    backlog_age bigint NOT NULL,
+    -- channels visited to their end, and left before it
+    done integer NOT NULL DEFAULT 0,
+    unfinished integer NOT NULL DEFAULT 0,
+    -- messages that went, and that came in
+    deleted bigint NOT NULL DEFAULT 0,
+    appended bigint NOT NULL DEFAULT 0,
+    CONSTRAINT retention_runs_pkey PRIMARY KEY (app_key, started_at),
+    CONSTRAINT retention_runs_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
+) WITH (fillfactor = 80);
+COMMENT ON TABLE retention_runs IS 'What the retention job did, a row a minute and app: workers add to it. A row goes after seven days.';
+CREATE INDEX retention_runs_by_age ON retention_runs (started_at);
+
+-- so that the backlog of an app is measured without a look at those of others
+CREATE INDEX channels_due_by_app ON channels (app_key, next_reclaim_at) WHERE next_reclaim_at IS NOT NULL;
+
+ALTER TABLE jobs
+    ADD COLUMN cancelled_at bigint,
+    ADD COLUMN cancelled_by text,
+    ADD COLUMN cancel_reason text;
+-- a cancelled job is worked on as well, until it is undone
+DROP INDEX jobs_running;
+CREATE INDEX jobs_running ON jobs (created_at) WHERE finished_at IS NULL;

@@ -6,44 +6,10 @@ Each statement takes a bounded batch, so that no transaction is long; the job co
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from history.database import Connection, Database
-from history.retention import store
-
-MOST_ROWS = 1_000
-"""Rows that one transaction deletes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepReport:
-    """How many rows went from each side table."""
-
-    message_keys: int
-    recalls: int
-    tokens: int
-    devices: int
-    conversations: int
-    clean_requests: int
-    clean_marks: int
-    jobs: int
-
-    @property
-    def more(self) -> bool:
-        """Whether some table had a full batch."""
-        return (
-            max(
-                self.message_keys,
-                self.recalls,
-                self.tokens,
-                self.devices,
-                self.conversations,
-                self.clean_requests,
-                self.clean_marks,
-                self.jobs,
-            )
-            >= MOST_ROWS
-        )
+from history.sweep import model, store
+from history.sweep.model import SweepReport
 
 
 class Sweep:
@@ -63,6 +29,7 @@ class Sweep:
             conversations=await self._conversations(now=now),
             clean_marks=await self._marks(now=now),
             jobs=await self._delete("delete_old_jobs", now=now),
+            retention_runs=await self._delete("delete_old_runs", now=now),
         )
 
     async def _delete(self, name: str, *, now: int) -> int:
@@ -83,6 +50,6 @@ class Sweep:
     async def _batch(self, delete: Callable[..., Awaitable[int]], *, now: int) -> int:
         async def work() -> int:
             async with self._database.writing() as connection:
-                return await delete(connection, now=now, most=MOST_ROWS)
+                return await delete(connection, now=now, most=model.MOST_ROWS)
 
         return await self._database.retrying(work)

@@ -8,7 +8,6 @@ windows allow, in steps as well. A recall is final.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
@@ -17,11 +16,13 @@ from history.axis import SECOND
 from history.channels.model import ChannelKey, ChannelType
 from history.channels.service import Channels
 from history.clock import Clock
-from history.cursors import NotOurs, job_id, read_job_id
-from history.database import Connection, Database, Row
+from history.cursors import job_id
+from history.database import Connection, Database
 from history.errors import Conflict, NotFound
+from history.jobs import store
+from history.jobs.model import Job
 from history.messages import store as messages_store
-from history.retention import store
+from history.retention import store as retention_store
 from history.retention.model import CleanDraft, new_request_id
 from history.retention.service import Cleans
 
@@ -29,49 +30,6 @@ LEASE = 30 * SECOND
 _MOST_JOBS = 10
 CHANNELS_A_STEP = 500
 MESSAGES_A_STEP = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A job and how far it came. Instants are microseconds."""
-
-    id: UUID
-    app_key: str
-    kind: str
-    state: str
-    user_ids: Sequence[str]
-    channel_id: int | None
-    before: int
-    delete_compensated: bool | None
-    undo_seconds: int | None
-    reason: str | None
-    source: str
-    done: int
-    total: int | None
-    after: int
-    created_at: int
-    finished_at: int | None
-
-    @classmethod
-    def of(cls, row: Row) -> Job:
-        """A job from its row."""
-        return cls(**{name: row[name] for name in cls.__dataclass_fields__})
-
-    @property
-    def public_id(self) -> str:
-        """The id as the outside sees it."""
-        return job_id(self.id.bytes)
-
-    def rate(self, now: int) -> float:
-        """Done a second."""
-        return self.done * SECOND / max(1, (self.finished_at or now) - self.created_at)
-
-    def seconds_left(self, now: int) -> int | None:
-        """How long it will take at this rate; None where nobody knows."""
-        rate = self.rate(now)
-        if self.finished_at is not None:
-            return 0
-        return None if self.total is None or not rate else int((self.total - self.done) / rate)
 
 
 class Jobs:
@@ -142,24 +100,35 @@ class Jobs:
     async def get(self, app_key: str, id_: UUID) -> Job:
         """A job; NotFound where the app has none of this id."""
         async with self._database.reading() as connection:
-            row = await store.get_job(connection, app_key, id_)
-        if row is None:
+            found = await store.get_job(connection, app_key, id_)
+        if found is None:
             raise NotFound("There is no clean request of this requestId.")
-        return Job.of(row)
+        return found
 
-    async def cancel(self, app_key: str, id_: UUID) -> None:
-        """Stop a clean of all channels, and undo what it did as far as the undo windows allow."""
-        job = await self.get(app_key, id_)
-        if job.kind != "clean-user":
+    async def cancel(self, app_key: str, id_: UUID, *, by: str | None, reason: str | None) -> None:
+        """Stop a clean of all channels, and undo what it did as far as the undo windows allow.
+
+        Conflict where it is done and nothing of it can be undone any more. Cancelled already: nothing is changed.
+        """
+        if (await self.get(app_key, id_)).kind != "clean-user":
             raise Conflict("A recall is final: it cannot be undone.")
         async with self._database.writing() as connection:
-            await store.cancel_job(connection, app_key, id_)
+            # a step holds this lock until it has written what it did
+            job = await store.lock_job(connection, id_)
+            if job is None or job.state == "cancelled":
+                return
+            now = self._clock.now()
+            if job.state == "done" and not await store.list_requests_of_job(connection, id_, now, 1):
+                raise Conflict(
+                    "This clean can no longer be undone: it is done, and none of its requests is in its undo window."
+                )
+            await store.cancel_job(connection, id_, now=now, by=by, reason=reason)
 
     async def work(self) -> int:
         """One step of each job that nobody works on; how many steps. Again while it is not 0."""
         now = self._clock.now()
         async with self._database.writing() as connection:
-            leased = [Job.of(row) for row in await store.lease_jobs(connection, now, now + LEASE, _MOST_JOBS)]
+            leased = await store.lease_jobs(connection, now, now + LEASE, _MOST_JOBS)
         for job in leased:
             if job.state == "cancelled":
                 await self._undo(job)
@@ -179,7 +148,7 @@ class Jobs:
                 connection, locked.app_key, user_id, locked.after, CHANNELS_A_STEP
             )
             first = self._cleans.accepted_at(len(rows))
-            await store.insert_clean_requests(
+            await retention_store.insert_clean_requests(
                 connection,
                 [
                     (
@@ -232,7 +201,11 @@ class Jobs:
         for channel_id, id_ in requests:
             try:
                 await self._cleans.cancel(
-                    job.app_key, channel_id, id_, by=None, reason="its job was cancelled"
+                    job.app_key,
+                    channel_id,
+                    id_,
+                    by=job.cancelled_by,
+                    reason=job.cancel_reason or "its job was cancelled",
                 )
             except Conflict:
                 # its undo window ended meanwhile
@@ -244,8 +217,7 @@ class Jobs:
             )
 
     async def _locked(self, connection: Connection, job: Job) -> Job | None:
-        row = await store.lock_job(connection, job.id)
-        locked = Job.of(row) if row else None
+        locked = await store.lock_job(connection, job.id)
         return locked if locked is not None and locked.state == "running" else None
 
     async def _advance(self, connection: Connection, job: Job, more: int, after: int, *, last: bool) -> None:
@@ -258,11 +230,3 @@ class Jobs:
             self._clock.now() if last else None,
             0,
         )
-
-
-def read_public_id(public_id: str) -> UUID | None:
-    """The job that the id names; None where it names none."""
-    try:
-        return UUID(bytes=read_job_id(public_id))
-    except NotOurs:
-        return None

@@ -1,0 +1,1 @@
+"""Work over many channels or messages, in steps that a crash does not undo."""

@@ -1,0 +1,1 @@
+"""What each minute of the retention job did, and whether it keeps up."""

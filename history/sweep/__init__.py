@@ -1,0 +1,1 @@
+"""Side tables end: every table that only grows has a period after which its rows go."""
