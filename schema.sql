@@ -47,6 +47,11 @@ CREATE TABLE apps (
     retention_days integer NOT NULL DEFAULT 0,
     -- whether a user's devices hear of a conversation that he takes from his list, where the call does not say
     sync_conversation_deletion boolean NOT NULL DEFAULT false,
+    -- how a Tencent client names the app, and who its admin is; null: it has no Tencent surface
+    tencent_sdk_app_id bigint,
+    tencent_admin text COLLATE "C" NOT NULL DEFAULT 'administrator',
+    -- what UserSigs are signed with, sealed as the secret is, under another name
+    tencent_key bytea,
     CONSTRAINT apps_pkey PRIMARY KEY (app_key),
     CONSTRAINT apps_name_size CHECK (length(name) BETWEEN 1 AND 64),
     CONSTRAINT apps_compensation_days_range CHECK (compensation_days BETWEEN 0 AND 7),
@@ -61,7 +66,11 @@ CREATE TABLE apps (
     CONSTRAINT apps_journal_days_range CHECK (journal_days BETWEEN 31 AND 3650),
     CONSTRAINT apps_token_days_range CHECK (token_days BETWEEN 1 AND 3650),
     CONSTRAINT apps_idempotency_hours_range CHECK (idempotency_hours BETWEEN 1 AND 720),
-    CONSTRAINT apps_retention_days_range CHECK (retention_days BETWEEN 0 AND 36500)
+    CONSTRAINT apps_retention_days_range CHECK (retention_days BETWEEN 0 AND 36500),
+    -- a request names its app by this number alone
+    CONSTRAINT apps_tencent_sdk_app_id_key UNIQUE (tencent_sdk_app_id),
+    CONSTRAINT apps_tencent_sdk_app_id_range CHECK (tencent_sdk_app_id BETWEEN 1 AND 4294967295),
+    CONSTRAINT apps_tencent_admin_size CHECK (length(tencent_admin) BETWEEN 1 AND 64)
 );
 COMMENT ON TABLE apps IS 'A tenant: its secret and its settings. Grants take the row FOR SHARE, what may lower a floor FOR UPDATE.';
 

@@ -70,3 +70,15 @@ ALTER TABLE jobs
 -- a cancelled job is worked on as well, until it is undone
 DROP INDEX jobs_running;
 CREATE INDEX jobs_running ON jobs (created_at) WHERE finished_at IS NULL;
+
+
+ALTER TABLE apps
+    -- how a Tencent client names the app, and who its admin is; null: it has no Tencent surface
+    ADD COLUMN tencent_sdk_app_id bigint,
+    ADD COLUMN tencent_admin text COLLATE "C" NOT NULL DEFAULT 'administrator',
+    -- what UserSigs are signed with, sealed as the secret is, under another name
+    ADD COLUMN tencent_key bytea,
+    -- a request names its app by this number alone
+    ADD CONSTRAINT apps_tencent_sdk_app_id_key UNIQUE (tencent_sdk_app_id),
+    ADD CONSTRAINT apps_tencent_sdk_app_id_range CHECK (tencent_sdk_app_id BETWEEN 1 AND 4294967295),
+    ADD CONSTRAINT apps_tencent_admin_size CHECK (length(tencent_admin) BETWEEN 1 AND 64);

@@ -13,7 +13,7 @@ from history.config import Settings
 from history.logs import configure_logs
 from server.calls import SERVICES
 from server.docs import add_docs
-from server.middleware import answer_errors, endpoint, expectation
+from server.middleware import SURFACES, answer_errors, endpoint, expectation
 from server.openapi import document
 from server.routes import ALL_ROUTES
 from server.services import open_services
@@ -31,6 +31,7 @@ def build_app(settings: Settings, *, clock: Clock | None = None) -> web.Applicat
             app[SERVICES] = opened
             yield
 
+    app[SURFACES] = {route.path: route.surface for route in ALL_ROUTES}
     app.cleanup_ctx.append(services)
     for route in ALL_ROUTES:
         # some load balancers ask with HEAD whether a process is well

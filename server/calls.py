@@ -24,6 +24,7 @@ class Caller(Enum):
     USER = "a chat backend, by signature; or the user that the body names, by bearer access token"
     BEARER = "a user, by bearer access token"
     KEY = "a chat backend, by an API key of its app"
+    USERSIG = "a chat backend, by a UserSig of its app's Tencent admin"
     ADMIN = "an admin, by bearer key"
     ANYONE = "anyone"
 
@@ -35,7 +36,7 @@ class Who:
     app: App | None = None
     """The app that signed, whose key it is, or whose user calls; None on the other routes."""
     user: str | None = None
-    """The user of the access token; None where there is none."""
+    """The user of the access token, the admin of a UserSig; None where there is none."""
     admin_of: str | None = None
     """The one app that the admin key opens; None where it opens all."""
 
@@ -60,7 +61,7 @@ class Call(Generic[B]):
 
     @property
     def user(self) -> str:
-        """The user of the access token, on routes for users alone."""
+        """The user of the access token, or the admin of the UserSig, on routes for them alone."""
         if self.who.user is None:
             raise LookupError("only a route for users has a user: see its caller in the route table")
         return self.who.user

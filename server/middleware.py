@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from aiohttp import HttpVersion11, web
@@ -10,7 +10,7 @@ from aiohttp import HttpVersion11, web
 from history.errors import Forbidden, TidemarkError
 from server import parse
 from server.calls import SERVICES, Call, Caller
-from server.errors import INTERNAL, Failed, NoSuchPath, NotTaken, WrongMethod
+from server.errors import INTERNAL, Failed, NoSuchPath, NotTaken, WrongMethod, answer
 from server.native import PLAIN
 from server.surface import Route, Surface
 
@@ -20,6 +20,8 @@ Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID = "X-Request-ID"
 _LONGEST_REQUEST_ID = 36
 _SURFACE = web.RequestKey("surface", Surface)
+SURFACES: web.AppKey[Mapping[str, Surface]] = web.AppKey("surfaces", Mapping[str, Surface])
+"""Whose each path is, to refuse another method in the words of its surface."""
 
 
 def endpoint(route: Route) -> Endpoint:
@@ -48,6 +50,7 @@ async def answer_errors(request: web.Request, handler: Endpoint) -> web.StreamRe
         response = await handler(request)
     except web.HTTPMethodNotAllowed as exc:
         allowed = ", ".join(sorted(exc.allowed_methods))
+        request[_SURFACE] = request.app[SURFACES].get(request.path, PLAIN)
         response = _refused(request, WrongMethod(f"This path takes {allowed}."))
         response.headers["Allow"] = allowed
     except web.HTTPNotFound:
@@ -59,7 +62,8 @@ async def answer_errors(request: web.Request, handler: Endpoint) -> web.StreamRe
         response = _refused(request, NotTaken(f"The request was not taken: {exc.reason}.", status=exc.status))
     except TidemarkError as exc:
         response = _refused(request, exc)
-        if response.status >= INTERNAL.status:
+        # some surfaces say HTTP 200 to everything
+        if answer(exc).status >= INTERNAL.status:
             log.warning(
                 "A request was refused.", path=request.path, error=type(exc).__name__, request_id=request_id
             )

@@ -23,11 +23,17 @@ _SIGNATURE = {
     "Timestamp": ("Timestamp", "The Unix time in seconds or milliseconds."),
     "Signature": ("Signature", "hex SHA1(AppSecret + Nonce + Timestamp)."),
 }
+_USERSIG = {
+    "SdkAppId": ("sdkappid", "The app's tencentSdkAppId."),
+    "Identifier": ("identifier", "The app's tencentAdmin."),
+    "UserSig": ("usersig", "A UserSig of the identifier, made with the app's tencentKey."),
+}
 _SECURITY: dict[Caller, list[dict[str, list[str]]]] = {
     Caller.APP: [{name: [] for name in _SIGNATURE}],
     Caller.USER: [{name: [] for name in _SIGNATURE}, {"AccessToken": []}],
     Caller.BEARER: [{"AccessToken": []}],
     Caller.KEY: [{"ApiKey": []}],
+    Caller.USERSIG: [{"SdkAppId": [], "Identifier": [], "UserSig": []}],
     Caller.ADMIN: [{"AdminKey": []}],
     Caller.ANYONE: [],
 }
@@ -78,6 +84,10 @@ def _schemes() -> dict[str, Any]:
         name: {"type": "apiKey", "in": "header", "name": header, "description": text}
         for name, (header, text) in _SIGNATURE.items()
     }
+    signed |= {
+        name: {"type": "apiKey", "in": "query", "name": word, "description": text}
+        for name, (word, text) in _USERSIG.items()
+    }
     bearer = {"type": "http", "scheme": "bearer"}
     key = {"type": "apiKey", "in": "header", "name": "Authorization"}
     return {**signed, "AdminKey": bearer, "AccessToken": bearer, "ApiKey": key}
@@ -100,13 +110,7 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         "summary": route.summary,
         "description": inspect.getdoc(route.handler) or route.summary,
         "security": _SECURITY[route.caller],
-        "responses": {
-            str(route.status): {"description": "Done.", "content": _json(_answer(route))},
-            **{
-                status: {"description": _REASONS[status], "content": _json(_reference(surface.fault_type))}
-                for status in surface.statuses[route.caller]
-            },
-        },
+        "responses": _responses(route),
     }
     body = None
     if route.body is not None and route.method != "GET":
@@ -138,6 +142,21 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         }
     ]
     return operation
+
+
+def _responses(route: Route) -> dict[str, Any]:
+    refused, reasons = _reference(route.surface.fault_type), route.surface.statuses[route.caller]
+    done, said = _answer(route), "Done."
+    if str(route.status) in reasons:
+        done, said = {"anyOf": [done, refused]}, "Done, or refused: the body says which."
+    return {
+        **{
+            status: {"description": _REASONS[status], "content": _json(refused)}
+            for status in reasons
+            if status != str(route.status)
+        },
+        str(route.status): {"description": said, "content": _json(done)},
+    }
 
 
 def _tag(route: Route) -> str:

@@ -68,7 +68,10 @@ def from_fields(fields: Iterable[tuple[str, str]], type_: type[_Body]) -> _Body:
     for written, value in fields:
         name = written.removesuffix("[]")
         if (keyed := _KEYED.fullmatch(written)) and keyed["name"] in objects:
-            entries: Any = values.setdefault(keyed["name"], {})
+            entries = values.setdefault(keyed["name"], {})
+            if not isinstance(entries, dict):
+                # it came plainly before: the type refuses that
+                continue
             if keyed["list"]:
                 entries.setdefault(keyed["key"], []).append(value)
             else:
@@ -96,7 +99,9 @@ def _kinds(type_: type[Struct]) -> tuple[frozenset[str], frozenset[str], frozens
     lists, texts, objects = set(), set(), set()
     described: Any = inspect.type_info(type_)
     for field in described.fields:
-        kinds = field.type.types if isinstance(field.type, inspect.UnionType) else (field.type,)
+        # examples and descriptions stand around the type
+        kind = field.type.type if isinstance(field.type, inspect.Metadata) else field.type
+        kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
         if any(isinstance(kind, inspect.ListType) for kind in kinds):
             lists.add(field.encode_name)
         if any(isinstance(kind, inspect.StrType) for kind in kinds):

@@ -22,7 +22,10 @@ _START_AT, _END_AT = 1_767_312_000_000, 1_767_225_600_000
 _BY_NAME: Mapping[str, Any] = {
     "channelId": "alice",
     "channelType": 1,
+    "contact_id": "alice",
     "content": '{"content":"Hello"}',
+    "conversationIDList": "C2Calice",
+    "conversationType": 1,
     "deviceId": "phone",
     "endAt": _END_AT,
     "expiresAt": _START_AT,
@@ -31,11 +34,14 @@ _BY_NAME: Mapping[str, Any] = {
     "maxAgeDays": 365,
     "messageId": "AV2J79uRZSUIAAZgr3-oGBg",
     "messageType": "RC:TxtMsg",
+    "messageUID": "AV2J79uRZSUIAAZgr3-oGBg",
     "name": "demo",
     "owner": "bob",
     "reason": "asked by the user",
     "requestId": "AlXcj4QSZSUBAZzPzL_Qd0eViKq1Nn3w9g",
     "startAt": _START_AT,
+    "targetId": "alice",
+    "toUserId": "alice",
     "userId": "bob",
 }
 _IN_LISTS: Mapping[str, Any] = {
@@ -48,7 +54,10 @@ _IN_LISTS: Mapping[str, Any] = {
 }
 _CHANNELS: Mapping[str, str] = {"group-channel": "team", "open-channel": "lobby"}
 """What a channel is called, by the word of the path that says its type."""
-_ALSO: Mapping[str, tuple[str, ...]] = {"NewHold": ("userId",)}
+_ALSO: Mapping[str, tuple[str, ...]] = {
+    "ClarityConversationCreate": ("contact_id",),
+    "NewHold": ("userId",),
+}
 """Fields that their type does not require and the call does."""
 _SIGNED = (
     "App-Key: $APP_KEY",
@@ -61,9 +70,11 @@ _KEYS: Mapping[Caller, tuple[str, ...]] = {
     Caller.USER: _SIGNED,
     Caller.BEARER: ("Authorization: Bearer $ACCESS_TOKEN",),
     Caller.KEY: ("Authorization: $API_KEY",),
+    Caller.USERSIG: (),
     Caller.ADMIN: ("Authorization: Bearer $ADMIN_KEY",),
     Caller.ANYONE: (),
 }
+_USERSIG = "sdkappid=$SDK_APP_ID&identifier=$IDENTIFIER&usersig=$USERSIG&random=1&contenttype=json"
 _PREPARE = "NONCE=$(openssl rand -hex 8) TIMESTAMP=$(date +%s)\n"
 
 
@@ -98,10 +109,10 @@ def sample(schema: Mapping[str, Any], schemas: Mapping[str, Any], name: str = ""
         return {
             field: sample(schema["properties"][field], schemas, field) for field in schema.get("required", ())
         }
+    if kind == "array":
+        return [_IN_LISTS[name] if name in _IN_LISTS else sample(schema["items"], schemas, name)]
     if name in _BY_NAME:
         return _BY_NAME[name]
-    if kind == "array":
-        return [_IN_LISTS[name] if name in _IN_LISTS else sample(schema["items"], schemas)]
     if kind == "string":
         return "x" * schema.get("minLength", 1)
     return {"integer": schema.get("minimum", 0), "boolean": True, "number": 0}.get(str(kind))
@@ -119,7 +130,9 @@ def curl(
     """The command, over several lines; `form` is the media type of the body, None where there is none."""
     # a name in the path is a variable too: {appKey} is $APP_KEY
     url = ADDRESS + re.sub(r"{(\w+)}", lambda found: f"${_shouted(found[1])}", path)
-    if query:
+    if caller is Caller.USERSIG:
+        url += f"?{_USERSIG}"
+    elif query:
         url += "?" + "&".join(f"{name}={quote(item)}" for name, item in _fields(query))
     parts = [f"curl -X {method} {_in_shell(url)}"]
     parts += [f"-H {_in_shell(header)}" for header in _KEYS[caller]]
@@ -141,9 +154,11 @@ def _in_shell(text: str) -> str:
 
 
 def _fields(values: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
-    """A list is its name again and again."""
-    return [
-        (name, str(item))
-        for name, value in values.items()
-        for item in (value if isinstance(value, list) else [value])
-    ]
+    """A list is its name again and again, an object name[key] for each of its keys."""
+    found = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found += [(f"{name}[{key}]", str(item)) for key, item in value.items()]
+        else:
+            found += [(name, str(item)) for item in (value if isinstance(value, list) else [value])]
+    return found

@@ -42,6 +42,10 @@ class AppSettings:
     idempotency_hours: int = 24
     retention_days: int = 0
     sync_conversation_deletion: bool = False
+    tencent_sdk_app_id: int | None = None
+    tencent_admin: str = "administrator"
+    tencent_key: bool = False
+    """Whether there is one: the key itself is a secret of the app's row."""
 
 
 MOVES_FLOORS = frozenset({"multi_device_sync", "compensation_days", "compensation_time_zone", "missed_days"})
@@ -59,6 +63,8 @@ class App:
     secret: str = field(repr=False)
     previous_secret: str | None = field(repr=False)
     previous_secret_until: int
+    tencent_key: str | None = field(default=None, repr=False)
+    """What the UserSigs of its Tencent surface are signed with."""
     created_at: int
     settings: AppSettings
 
@@ -73,6 +79,7 @@ class SealedApp:
     secret: bytes
     previous_secret: bytes | None
     previous_secret_until: int
+    tencent_key: bytes | None
     settings: AppSettings
 
 
@@ -142,17 +149,22 @@ def key_hash(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
-def seal(master_key: bytes, app_key: str, secret: str) -> bytes:
-    """An app's secret as it is stored."""
+def seal(master_key: bytes, owner: str, secret: str) -> bytes:
+    """A secret as it is stored. The owner is the app's key, or tencent_owner: what was sealed for one opens no other."""
     nonce = os.urandom(_NONCE_BYTES)
-    return nonce + AESGCM(master_key).encrypt(nonce, secret.encode(), app_key.encode())
+    return nonce + AESGCM(master_key).encrypt(nonce, secret.encode(), owner.encode())
 
 
-def unseal(master_key: bytes, app_key: str, sealed: bytes) -> str:
+def tencent_owner(app_key: str) -> str:
+    """For whom an app's Tencent key is sealed."""
+    return f"{app_key}/tencent"
+
+
+def unseal(master_key: bytes, owner: str, sealed: bytes) -> str:
     """The secret; ConfigurationError where it was sealed under another master key."""
     nonce, body = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
     try:
-        return AESGCM(master_key).decrypt(nonce, body, app_key.encode()).decode()
+        return AESGCM(master_key).decrypt(nonce, body, owner.encode()).decode()
     except InvalidTag as exc:
         raise ConfigurationError(
             "The app secrets were encrypted under another master key; set TIDEMARK_MASTER_KEY to that one."

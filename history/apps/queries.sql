@@ -40,6 +40,11 @@ UPDATE tokens SET expires_at = least(expires_at, $3::bigint) WHERE app_key = $1 
 -- $1 app key
 SELECT * FROM apps WHERE app_key = $1
 
+-- name: get_tencent_app
+-- $1 SDKAppID
+-- index: apps_tencent_sdk_app_id_key
+SELECT app_key FROM apps WHERE tencent_sdk_app_id = $1
+
 -- name: lock_app
 -- What may move a floor comes before or after every grant, never between its floor and its update.
 -- $1 app key
@@ -54,14 +59,16 @@ SELECT * FROM apps WHERE app_key = $1 FOR SHARE
 SELECT app_key, name, created_at FROM apps ORDER BY created_at, app_key
 
 -- name: update_settings
--- $1 app key, $2 to $21 the settings in the order of AppSettings, $22 whether they move floors
+-- $1 app key, $2 to $24 the settings in the order of AppSettings, of the Tencent key whether there is one; $25 another Tencent
+-- key or null, $26 whether they move floors
 UPDATE apps SET multi_device_sync = $2, compensation_days = $3, compensation_time_zone = $4,
     delete_compensated_on_clean = $5, missed_days = $6, undo_seconds = $7, clean_rate_limit = $8,
     max_content_bytes = $9, signature_max_age_seconds = $10, reject_replayed_nonces = $11,
     direct_group_storage = $12, open_storage = $13, device_days = $14, left_days = $15, recall_days = $16,
     journal_days = $17, token_days = $18, idempotency_hours = $19, retention_days = $20,
-    sync_conversation_deletion = $21,
-    mark_due_after = CASE WHEN $22 THEN -1 ELSE mark_due_after END
+    sync_conversation_deletion = $21, tencent_sdk_app_id = $22, tencent_admin = $23,
+    tencent_key = CASE WHEN $24::boolean THEN coalesce($25::bytea, tencent_key) END,
+    mark_due_after = CASE WHEN $26 THEN -1 ELSE mark_due_after END
 WHERE app_key = $1
 
 -- name: update_secret

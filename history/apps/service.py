@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from uuid import UUID, uuid4
+
+from msgspec import UNSET, UnsetType
 
 from history.apps import store
 from history.apps.model import (
@@ -24,6 +26,7 @@ from history.apps.model import (
     new_key,
     new_secret,
     seal,
+    tencent_owner,
     unseal,
 )
 from history.axis import DAY, SECOND
@@ -142,6 +145,7 @@ class Apps:
             secret=unseal(self._master_key, app_key, found.secret),
             previous_secret=self._previous(found, now=now),
             previous_secret_until=found.previous_secret_until,
+            tencent_key=self._tencent_key(found),
             created_at=found.created_at,
             settings=found.settings,
         )
@@ -149,6 +153,14 @@ class Apps:
             self._cached.clear()
         self._cached[app_key] = (now, app)
         return app
+
+    async def find_tencent(self, sdk_app_id: int) -> App:
+        """The app whose Tencent surface has this number, as it was at most a second ago; UnknownApp where there is none."""
+        async with self._database.reading() as connection:
+            app_key = await store.get_tencent_app(connection, sdk_app_id)
+        if app_key is None:
+            raise UnknownApp("There is no app with this SDKAppID.")
+        return await self.find(app_key)
 
     async def settings(self, app_key: str) -> AppSettings:
         """The settings as they are now; NotFound where there is no such app."""
@@ -160,8 +172,13 @@ class Apps:
             raise NotFound("There is no app with this App-Key.")
         return found.settings
 
-    async def change(self, app_key: str, changes: Mapping[str, object]) -> AppSettings:
-        """Change some settings. Grants of the app's channels come before or after, never in the middle."""
+    async def change(
+        self, app_key: str, changes: Mapping[str, object], *, tencent_key: str | UnsetType | None = UNSET
+    ) -> AppSettings:
+        """Change some settings. Grants of the app's channels come before or after, never in the middle.
+
+        `tencent_key` is sealed; None forgets it. Conflict where another app has the tencent_sdk_app_id.
+        """
         if not is_app_key(app_key):
             raise NotFound("There is no app with this App-Key.")
         async with self._database.writing() as connection:
@@ -172,8 +189,13 @@ class Apps:
             if before is None:
                 raise NotFound("There is no app with this App-Key.")
             after = AppSettings(**{**asdict(before), **changes})
+            sealed = None
+            if tencent_key is not UNSET:
+                after = replace(after, tencent_key=tencent_key is not None)
+            if isinstance(tencent_key, str):
+                sealed = seal(self._master_key, tencent_owner(app_key), tencent_key)
             moved = any(getattr(before, name) != getattr(after, name) for name in MOVES_FLOORS)
-            await store.update_settings(connection, app_key, after, moves_floors=moved)
+            await store.update_settings(connection, app_key, after, tencent_key=sealed, moves_floors=moved)
         self._cached.pop(app_key, None)
         return after
 
@@ -186,6 +208,11 @@ class Apps:
                 raise NotFound("There is no app with this App-Key.")
         self._cached.pop(app_key, None)
         return secret
+
+    def _tencent_key(self, app: SealedApp) -> str | None:
+        if app.tencent_key is None:
+            return None
+        return unseal(self._master_key, tencent_owner(app.app_key), app.tencent_key)
 
     def _previous(self, app: SealedApp, *, now: int) -> str | None:
         if app.previous_secret is None or app.previous_secret_until <= now:

@@ -6,13 +6,19 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from uuid import UUID
 
+import asyncpg
+
 from history.apps.model import SETTING_NAMES, AppListing, AppSettings, Key, SealedApp, Token
 from history.database import Connection, Row
+from history.errors import Conflict
 from history.queries import statement
+
+_TAKEN = "apps_tencent_sdk_app_id_key"
 
 
 def _settings(row: Row) -> AppSettings:
-    return AppSettings(**{name: row[name] for name in SETTING_NAMES})
+    values = {name: row[name] for name in SETTING_NAMES}
+    return AppSettings(**{**values, "tencent_key": row["tencent_key"] is not None})
 
 
 async def insert_app(connection: Connection, *, app_key: str, name: str, secret: bytes, now: int) -> None:
@@ -87,8 +93,15 @@ async def get_app(connection: Connection, app_key: str) -> SealedApp | None:
         secret=row["secret"],
         previous_secret=row["previous_secret"],
         previous_secret_until=row["previous_secret_until"],
+        tencent_key=row["tencent_key"],
         settings=_settings(row),
     )
+
+
+async def get_tencent_app(connection: Connection, sdk_app_id: int) -> str | None:
+    """The key of the app whose Tencent surface has this number."""
+    app_key: str | None = await connection.fetchval(statement("apps", "get_tencent_app"), sdk_app_id)
+    return app_key
 
 
 async def lock_app(connection: Connection, app_key: str) -> AppSettings | None:
@@ -109,10 +122,25 @@ async def list_apps(connection: Connection) -> list[AppListing]:
 
 
 async def update_settings(
-    connection: Connection, app_key: str, settings: AppSettings, *, moves_floors: bool
+    connection: Connection,
+    app_key: str,
+    settings: AppSettings,
+    *,
+    tencent_key: bytes | None,
+    moves_floors: bool,
 ) -> None:
-    """Write all settings; where they move floors, leave the mark that makes every channel due."""
-    await connection.execute(statement("apps", "update_settings"), app_key, *astuple(settings), moves_floors)
+    """Write all settings, and the Tencent key where it is another one; Conflict where its number is taken.
+
+    Where they move floors, leave the mark that makes every channel due.
+    """
+    try:
+        await connection.execute(
+            statement("apps", "update_settings"), app_key, *astuple(settings), tencent_key, moves_floors
+        )
+    except asyncpg.UniqueViolationError as exc:
+        if exc.constraint_name != _TAKEN:
+            raise
+        raise Conflict("Another app here has this tencentSdkAppId; each number is of one app.") from exc
 
 
 async def update_secret(connection: Connection, app_key: str, secret: bytes, *, previous_until: int) -> bool:

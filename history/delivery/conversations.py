@@ -188,6 +188,15 @@ class Conversations:
         change = ConversationChange(opened_at=self._clock.now(), read_all=read)
         return await self._change(app_key, user_id, await self._located(app_key, conversation), change)
 
+    async def there(self, app_key: str, user_id: str, conversations: Sequence[ConversationRef]) -> There:
+        """Which of these conversations a removal would take from the user's list."""
+        ids = await self._ids(app_key, conversations)
+        async with self._database.reading() as connection:
+            there = await store.list_removable(
+                connection, app_key, user_id, [id_ for id_ in ids if id_ is not None]
+            )
+        return [id_ in there for id_ in ids]
+
     async def remove(
         self,
         app_key: str,

@@ -270,6 +270,11 @@ UPDATE conversations c SET pinned = coalesce($4, c.pinned), muted = coalesce($5,
 FROM channels ch
 WHERE c.channel_id = $3 AND c.user_id = $2 AND c.app_key = $1 AND ch.id = c.channel_id AND {{delivery.listed}}
 
+-- name: list_removable
+-- Conversations that a removal would take from the user's list; also where he has left. $1 app, $2 user, $3 channel ids
+-- index: conversations_pkey
+SELECT channel_id FROM conversations WHERE channel_id = ANY ($3::bigint[]) AND user_id = $2 AND app_key = $1 AND NOT removed
+
 -- name: lock_removable
 -- What is removed and what comes back is decided under the channels' locks, and appends have to look from now on.
 -- $1 app, $2 user, $3 channel ids, sorted

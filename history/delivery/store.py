@@ -322,6 +322,14 @@ async def update_conversation(
     return bool(status == "UPDATE 1")
 
 
+async def list_removable(
+    connection: Connection, app_key: str, user_id: str, channel_ids: Sequence[int]
+) -> set[int]:
+    """The channels where the user has a conversation that he has not removed, also where he has left."""
+    rows = await connection.fetch(statement("delivery", "list_removable"), app_key, user_id, channel_ids)
+    return {row["channel_id"] for row in rows}
+
+
 async def lock_removable(
     connection: Connection, app_key: str, user_id: str, channel_ids: Sequence[int]
 ) -> None:

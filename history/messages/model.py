@@ -71,7 +71,7 @@ class Message:
     edited_at: int | None = None
     """When its sender last changed it; None: never, or where nobody asks for it, as in a sync."""
     recalled: bool = False
-    """Only an admin's view has what was recalled."""
+    """Only who asks for it is given what was recalled."""
 
     @property
     def id(self) -> str:

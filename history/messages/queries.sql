@@ -94,15 +94,18 @@ octet_length(m.content) + coalesce(octet_length(m.metadata), 0)
 
 -- name: history_page
 -- The History rule, newest first: at most $7 messages, none begun after $8 bytes, and then the rest of the last millisecond.
--- $1 app, $2 channel, $3 user, $4 now, $5 first position, $6 end position
+-- $1 app, $2 channel, $3 user, $4 now, $5 first position, $6 end position; $9 whether what was recalled comes too, without
+-- what it said
 -- index: messages
 WITH v AS MATERIALIZED (
-    SELECT * FROM {{messages.reader}} reader
+    SELECT reader.user_id, reader.last_hide, reader.first, CASE WHEN $9 THEN -1 ELSE reader.recall_stamp END AS recall_stamp
+    FROM {{messages.reader}} reader
 ), page AS MATERIALIZED (
     SELECT * FROM (
         SELECT found.*, sum(found.size) OVER (ORDER BY found.position DESC) AS bytes
         FROM v CROSS JOIN LATERAL (
-            SELECT m.position, m.sender, m.type, m.content, m.flags, m.metadata, m.edited_at, {{messages.size}} AS size
+            SELECT m.position, m.sender, m.type, m.content, m.flags, m.metadata, m.edited_at, m.recall_stamp,
+                {{messages.size}} AS size
             FROM messages m
             WHERE m.channel_id = $2 AND m.position >= v.first AND m.position >= $5 AND m.position < $6
                 AND {{messages.shown}}
@@ -113,9 +116,12 @@ WITH v AS MATERIALIZED (
 ), edge AS (
     SELECT min(position) AS position FROM page
 )
-SELECT position, sender, type, content, flags, metadata, edited_at FROM page
+SELECT position, sender, type, flags, edited_at, recall_stamp IS NOT NULL AS recalled,
+    CASE WHEN recall_stamp IS NULL THEN content ELSE '' END AS content, CASE WHEN recall_stamp IS NULL THEN metadata END AS metadata
+FROM page
 UNION ALL
-SELECT m.position, m.sender, m.type, m.content, m.flags, m.metadata, m.edited_at
+SELECT m.position, m.sender, m.type, m.flags, m.edited_at, m.recall_stamp IS NOT NULL,
+    CASE WHEN m.recall_stamp IS NULL THEN m.content ELSE '' END, CASE WHEN m.recall_stamp IS NULL THEN m.metadata END
 FROM edge CROSS JOIN v CROSS JOIN LATERAL (
     SELECT m.* FROM messages m
     WHERE m.channel_id = $2 AND m.position >= greatest(v.first, edge.position / 1000 * 1000)

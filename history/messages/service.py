@@ -197,8 +197,13 @@ class Messages:
             )
         return fill(found, most_bytes=MOST_PAGE_BYTES)
 
-    async def history(self, channel: ChannelKey, user_id: str, range_: Range, *, most: int) -> list[Message]:
-        """A page of what the user may read there, newest first; empty where that is nothing."""
+    async def history(
+        self, channel: ChannelKey, user_id: str, range_: Range, *, most: int, with_recalled: bool = False
+    ) -> list[Message]:
+        """A page of what the user may read there, newest first; empty where that is nothing.
+
+        `with_recalled` adds what he might read had it not been recalled, without what it said.
+        """
         channel_id = (await self._channels.locate([channel]))[0]
         if channel_id is None:
             return []
@@ -213,6 +218,7 @@ class Messages:
                 now=now,
                 most=most,
                 most_bytes=MOST_PAGE_BYTES,
+                with_recalled=with_recalled,
             )
         return fill(found, most_bytes=MOST_PAGE_BYTES, whole_milliseconds=True)
 

@@ -133,8 +133,12 @@ async def list_history(
     now: int,
     most: int,
     most_bytes: int,
+    with_recalled: bool = False,
 ) -> list[Message]:
-    """One page of the History rule, newest first, extended over the last millisecond it touches."""
+    """One page of the History rule, newest first, extended over the last millisecond it touches.
+
+    `with_recalled` adds what was recalled, without what it said.
+    """
     rows = await connection.fetch(
         statement("messages", "history_page"),
         app_key,
@@ -145,8 +149,9 @@ async def list_history(
         range_.end,
         most,
         most_bytes,
+        with_recalled,
     )
-    return [Message(**_fields(channel_id, row)) for row in rows]
+    return [Message(**_fields(channel_id, row), recalled=row["recalled"]) for row in rows]
 
 
 async def list_after(

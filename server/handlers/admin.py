@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET
 
 from history.apps.model import AppSettings, Key
 from history.axis import MILLISECOND
@@ -94,15 +95,20 @@ async def get_settings(call: Call[None]) -> Reply:
 async def change_settings(call: Call[wire.SettingsPatch]) -> Reply:
     """Change the settings that are named; the others stay. A shorter retentionDays needs the confirm of its preview."""
     changes = {name: value for name, value in msgspec.structs.asdict(call.body).items() if value is not None}
+    key, app_id = call.body.tencent_key, call.body.tencent_sdk_app_id
+    changes.pop("tencent_key", None)
+    changes.pop("tencent_sdk_app_id", None)
+    if app_id is not UNSET:
+        changes["tencent_sdk_app_id"] = app_id
     confirm, days = changes.pop("confirm", None), changes.pop("retention_days", None)
     if days is not None:
-        if changes:
+        if changes or key is not UNSET:
             raise InvalidInput(
                 "retentionDays", "retentionDays is changed by itself: it may need a confirmation."
             )
         scope = Scope(app_key=call.path["appKey"])
         await call.services.policies.set_policy(scope, days or None, confirm=confirm)
-    return _view(await call.services.apps.change(call.path["appKey"], changes))
+    return _view(await call.services.apps.change(call.path["appKey"], changes, tencent_key=key))
 
 
 def _view(settings: AppSettings) -> Reply:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from server.surface import Route
-from server.surfaces import clarity, doubletick, rongcloud
+from server.surfaces import clarity, doubletick, rongcloud, tencent
 
-ROUTES: tuple[Route, ...] = (*rongcloud.ROUTES, *doubletick.ROUTES, *clarity.ROUTES)
+ROUTES: tuple[Route, ...] = (*rongcloud.ROUTES, *doubletick.ROUTES, *clarity.ROUTES, *tencent.ROUTES)

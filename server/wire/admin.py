@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from server.wire.common import Id, MessageId, Name, PageSize, PageToken, TypeNumber
 
@@ -198,11 +198,15 @@ class SettingsPatch(Struct, kw_only=True, forbid_unknown_fields=True, rename="ca
     idempotency_hours: Annotated[int, Meta(ge=1, le=720)] | None = None
     retention_days: Annotated[int, Meta(ge=0, le=36_500)] | None = None
     sync_conversation_deletion: bool | None = None
+    # of these two null says none
+    tencent_sdk_app_id: Annotated[int, Meta(ge=1, le=4_294_967_295)] | UnsetType | None = UNSET
+    tencent_admin: Id | None = None
+    tencent_key: Annotated[str, Meta(min_length=1, max_length=256)] | UnsetType | None = UNSET
     confirm: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class SettingsView(Struct, kw_only=True, rename="camel"):
-    """All settings of an app."""
+    """All settings of an app; of its Tencent key only whether there is one."""
 
     multi_device_sync: bool
     compensation_days: int
@@ -224,3 +228,6 @@ class SettingsView(Struct, kw_only=True, rename="camel"):
     idempotency_hours: int
     retention_days: int
     sync_conversation_deletion: bool
+    tencent_sdk_app_id: int | None
+    tencent_admin: str
+    tencent_key: bool

@@ -278,6 +278,9 @@ def bodies(scene: Scene, now: int) -> dict[tuple[str, str], dict[str, Any] | Non
             "syncConversationDeletion": False,
             # it stands alone or not at all: it may need the confirmation
             "retentionDays": None,
+            "tencentSdkAppId": 1400000000,
+            "tencentAdmin": "administrator",
+            "tencentKey": "a key of theirs",
             "confirm": "x",
         },
         ("GET", f"{OF_APP}/keys"): None,

@@ -30,6 +30,10 @@ DEFAULTS: dict[str, object] = {
     "tokenDays": 365,
     "idempotencyHours": 24,
     "retentionDays": 0,
+    "syncConversationDeletion": False,
+    "tencentSdkAppId": None,
+    "tencentAdmin": "administrator",
+    "tencentKey": False,
 }
 RANGES = {
     "compensationDays": (0, 7),
@@ -44,8 +48,10 @@ RANGES = {
     "journalDays": (31, 3650),
     "tokenDays": (1, 3650),
     "idempotencyHours": (1, 720),
+    "tencentSdkAppId": (1, 4_294_967_295),
 }
-SWITCHES = [name for name, value in DEFAULTS.items() if isinstance(value, bool)]
+# of a key that is there only that is shown
+SWITCHES = [name for name, value in DEFAULTS.items() if isinstance(value, bool) and name != "tencentKey"]
 
 
 def path(api: Api) -> str:

@@ -84,10 +84,10 @@ async def test_pages_follow_one_another_without_a_gap(api: Api) -> None:
     assert "cursor" not in rest
     assert [run["startedAt"] for run in (await page(api, "?limit=1&cursor="))["runs"]] == starts[:1]
     assert len((await page(api, "?limit=100"))["runs"]) == 25
-    assert len((await page(api, "?limit=1&limit=2"))["runs"]) == 2
+    assert len((await page(api, "?limit=1&limit=2"))["runs"]) == 1
 
 
-@pytest.mark.parametrize("limit", ["0", "101", "-1", "x", "", "1.5", "true", "9" * 5000, "%00", "%FF"])
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "x", "1.5", "true", "9" * 5000, "%00", "%FF"])
 async def test_a_limit_that_is_none_is_refused(api: Api, limit: str) -> None:
     await begun(api, 2)
     before = await api.everything()

@@ -16,6 +16,7 @@ from server.routes import ALL_ROUTES
 from server.samples import ADDRESS, curl, sample
 from server.surface import Route
 from tests.api.client import Api
+from tests.surfaces import tencent
 
 DOCUMENT = describe(ALL_ROUTES)
 ROUTES = {f"{route.method} {route.path}": route for route in ALL_ROUTES}
@@ -65,7 +66,7 @@ def test_every_operation_is_listed_under_a_word() -> None:
 @pytest.fixture
 async def variables(api: Api) -> dict[str, str]:
     """What a reader of the page has in his shell."""
-    await api.set(cleanRateLimit=0)
+    await api.set(cleanRateLimit=0, tencentSdkAppId=tencent.APP_ID, tencentKey=tencent.KEY)
     issued = await api.do("auth/access-token/issue", userId="bob", name="bob")
     return {
         **os.environ,
@@ -76,6 +77,10 @@ async def variables(api: Api) -> dict[str, str]:
         "ACCESS_TOKEN": issued["accessToken"],
         "KEY_ID": "00000000-0000-0000-0000-000000000000",
         "HOLD_ID": "00000000-0000-0000-0000-000000000000",
+        "SDK_APP_ID": str(tencent.APP_ID),
+        "IDENTIFIER": tencent.ADMIN,
+        "USERSIG": tencent.usersig(api.now_ms // 1000),
+        "ID": "0" * 16,
         "CHANNEL_TYPE": "3",
         "CHANNEL_ID": "team",
     }
@@ -106,11 +111,13 @@ async def test_every_curl_runs_and_is_let_in(api: Api, variables: dict[str, str]
 @TOOLS
 async def test_without_the_right_keys_no_curl_is_let_in(api: Api, variables: dict[str, str]) -> None:
     address = str(api.client.make_url("")).rstrip("/")
-    wrong = dict.fromkeys(("APP_SECRET", "API_KEY", "ADMIN_KEY", "ACCESS_TOKEN"), "x")
+    wrong = dict.fromkeys(("APP_SECRET", "API_KEY", "ADMIN_KEY", "ACCESS_TOKEN", "USERSIG"), "x")
     for caller in set(Caller) - {Caller.ANYONE}:
         for route in [route for route in ALL_ROUTES if route.caller is caller][:1]:
             script = source(route).replace(ADDRESS, address) + " -s -o /dev/null -w '%{http_code}'"
-            assert await shell(script, variables | wrong) == "401", route
+            # Tencent's clients look into the body alone
+            expected = "200" if caller is Caller.USERSIG else "401"
+            assert await shell(script, variables | wrong) == expected, route
 
 
 def test_forms_queries_and_quotes_are_written_as_a_shell_wants_them() -> None:

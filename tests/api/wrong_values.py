@@ -147,6 +147,9 @@ SETTINGS: Fields = {
     "idempotencyHours": whole(1, 720),
     "retentionDays": whole(0, 36_500),
     "syncConversationDeletion": SWITCH,
+    "tencentSdkAppId": whole(1, 4_294_967_295),
+    "tencentAdmin": text(),
+    "tencentKey": text(most=256),
     "confirm": HASH,
 }
 POSTS: dict[str, Fields] = {

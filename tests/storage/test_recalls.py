@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from history.axis import MILLISECOND, SECOND
 from history.channels.model import ChannelKey
 from history.cursors import message_id
 from history.delivery.model import SyncPage
 from history.errors import InvalidInput
-from tests.factories import World, open_world
+from tests.factories import ALWAYS, NOON, World, open_world
 
 ROW = "SELECT recall_stamp, content, metadata FROM messages WHERE position = $1"
 
@@ -184,3 +185,24 @@ async def test_a_recall_of_a_message_of_a_user_deleted_from_disk_stays_told(worl
     assert await world.work() == 1
     assert await world.stored() == []
     assert len(_told(await world.sync("bob"))) == 1
+
+
+async def test_who_asks_for_recalled_ones_too_is_shown_their_places_alone(world: World) -> None:
+    """Those that he might read: not what he cleaned or hid. What a hold keeps of them is not said."""
+    times = (NOON, NOON + SECOND, NOON + 2 * SECOND, NOON + 2 * SECOND + 1)
+    cleaned, hidden, gone, last = [await world.send(at=at, content=f"text {n}") for n, at in enumerate(times)]
+    await world.policies.place_hold(world.app_key, channel=world.channel(), user_id=None, reason="a case")
+    await world.hide(world.channel(), "bob", hidden)
+    await world.clean("bob", "ann", sent_at=hidden // MILLISECOND)
+    for position in (cleaned, hidden, gone):
+        await world.recall(world.channel(), position)
+    shown = await world.messages.history(world.channel(), "bob", ALWAYS, most=9, with_recalled=True)
+    assert [(one.position, one.recalled, one.content) for one in shown] == [
+        (last, False, "text 3"),
+        (gone, True, ""),
+    ]
+    assert await world.value("SELECT content FROM messages WHERE position = $1", gone) == "text 2"
+    assert await world.history("bob", "ann") == [last]
+    # the second half of a page, over its last millisecond, says no more
+    [_, edge] = await world.messages.history(world.channel(), "bob", ALWAYS, most=1, with_recalled=True)
+    assert (edge.position, edge.content) == (gone, "")

@@ -13,6 +13,7 @@ def clarity(scene: Scene, _: int) -> dict[Place, Example]:
     channel_id = read_message_id(scene.direct)[0] if scene.direct else 0
     id_ = conversation_id(channel_id, "bob")
     conversation, message = {"id": id_}, {"id": scene.direct}
+    group = {"id": conversation_id(read_message_id(scene.group)[0] if scene.group else 0, "bob")}
     return {
         ("GET", "/v1/conversations"): Example(query={"limit": "10"}),
         ("POST", "/v1/conversations"): Example(body={"contact_id": "ann"}, form=True),
@@ -23,5 +24,5 @@ def clarity(scene: Scene, _: int) -> dict[Place, Example]:
         ("GET", "/v1/messages/{id}"): Example(names=message),
         ("PUT", "/v1/messages/{id}"): Example(names=message, body={}),
         ("DELETE", "/v1/messages/{id}"): Example(names=message),
-        ("DELETE", "/v1/conversations/{id}"): Example(names=conversation),
+        ("DELETE", "/v1/conversations/{id}"): Example(names=group),
     }

@@ -10,7 +10,8 @@ from server.calls import Caller
 from server.routes import ROUTES
 from server.surfaces import ROUTES as SURFACE_ROUTES
 from tests.api.bodies import NOBODY, make_scene
-from tests.api.client import Api, Keys, signed
+from tests.api.client import Answer, Api, Keys, signed
+from tests.surfaces import tencent
 from tests.surfaces.examples import examples, send
 
 # what lets a caller of each kind in
@@ -18,6 +19,7 @@ ADMITTED = {
     Caller.APP: {"signature"},
     Caller.KEY: {"API key", "API key after Bearer"},
     Caller.BEARER: {"token"},
+    Caller.USERSIG: {"UserSig"},
 }
 CREDENTIALS = (
     "nobody",
@@ -30,6 +32,10 @@ CREDENTIALS = (
     "admin key of this app",
     "token",
     "token, expired",
+    "UserSig",
+    "UserSig by another app's key",
+    "UserSig of a user",
+    "UserSig, expired",
 )
 
 
@@ -41,7 +47,7 @@ async def token_of(api: Api, user: str = "bob") -> str:
 
 async def headers_of(api: Api, credential: str, other: Keys) -> dict[str, str]:
     """How a caller with this credential shows himself."""
-    if credential == "nobody":
+    if credential == "nobody" or credential.startswith("UserSig"):
         return {}
     if credential.startswith("signature"):
         secret = other.secret if "another" in credential else api.keys.secret
@@ -58,6 +64,29 @@ async def headers_of(api: Api, credential: str, other: Keys) -> dict[str, str]:
     return {"Authorization": text if credential in ("API key", "wrong key") else f"Bearer {text}"}
 
 
+def query_of(api: Api, credential: str) -> dict[str, str]:
+    """What of it stands in the URL."""
+    if not credential.startswith("UserSig"):
+        return {}
+    now = api.now_ms // 1000
+    identifier = "bob" if "user" in credential else tencent.ADMIN
+    sig = tencent.usersig(
+        now - 61 if "expired" in credential else now,
+        key=tencent.KEY[::-1] if "another" in credential else tencent.KEY,
+        identifier=identifier,
+        expire=60,
+    )
+    return tencent.query(now, usersig=sig, identifier=identifier)
+
+
+def refused(answer: Answer) -> bool:
+    """By HTTP, or as Tencent does: in the body, by a code that all its calls have."""
+    if answer.status == 200 and "ActionStatus" in answer.json:
+        failed: bool = answer.json["ActionStatus"] == "FAIL"
+        return failed and 60_000 <= answer.json["ErrorCode"] < 80_000
+    return answer.status in (401, 403)
+
+
 def test_every_route_of_a_surface_has_an_example_and_is_nowhere_else() -> None:
     there = {(route.method, route.path) for route in SURFACE_ROUTES}
     assert len(there) == len(SURFACE_ROUTES)
@@ -71,17 +100,19 @@ async def test_each_credential_reaches_what_is_its_own_and_changes_nothing_else(
 ) -> None:
     await api.set(cleanRateLimit=0)
     other, scene = await api.new_app(), await make_scene(api)
-    headers = await headers_of(api, credential, other)
+    await tencent.switch_on(api)
+    headers, query = await headers_of(api, credential, other), query_of(api, credential)
     ready = examples(scene, api.now_ms)
     before = await api.everything()
     for route in SURFACE_ROUTES:
         if credential not in ADMITTED.get(route.caller, ()):
             place = (route.method, route.path)
-            answer = await send(api, place, ready[place], headers)
-            assert answer.status in (401, 403), (place, answer.body)
+            answer = await send(api, place, ready[place], headers, **query)
+            assert refused(answer), (place, answer.body)
     assert await api.everything() == before
     for route in SURFACE_ROUTES:
         if credential in ADMITTED.get(route.caller, ()):
             place = (route.method, route.path)
-            answer = await send(api, place, ready[place], headers)
+            answer = await send(api, place, ready[place], headers, **query)
             assert answer.status == route.status, (place, answer.body)
+            assert not refused(answer), (place, answer.body)

@@ -88,8 +88,6 @@ async def retrieve(call: Call[None]) -> Reply:
 async def update(call: Call[wire.ClarityMessageUpdate]) -> Reply:
     """Change your own message: its text, or the reactions and attachments that go with it."""
     body, found = call.body, await _find(call)
-    if found.sender != call.user:
-        raise Forbidden("Another sent this message; only its sender may change it.")
     content = None
     if body.message is not None:
         content = as_content(body.message) if found.type == TEXT else body.message
@@ -99,6 +97,8 @@ async def update(call: Call[wire.ClarityMessageUpdate]) -> Reply:
         metadata = _metadata(found.entries, changes)
     changed: Message = found
     if content is not None or metadata is not None:
+        if found.sender != call.user:
+            raise Forbidden("Another sent this message; only its sender may change it.")
         changed = await call.services.messages.edit(
             found.channel, found.id, sender=call.user, content=content, metadata=metadata
         )

@@ -190,7 +190,9 @@ class RongGroup(Struct, kw_only=True):
 class RongRoomsCreate(Struct, kw_only=True):
     """Chatrooms and their names, each as chatroom[its id]=its name."""
 
-    chatroom: Annotated[dict[Id, _RoomName], Meta(min_length=1, max_length=100)]
+    chatroom: Annotated[
+        dict[Id, _RoomName], Meta(min_length=1, max_length=100, examples=[{"lobby": "Lobby"}])
+    ]
 
 
 class RongRoomsDestroy(Struct, kw_only=True):
