@@ -3,8 +3,8 @@
 -- Every instant and every position is a bigint: microseconds since the epoch, one axis for both.
 -- A message is cleaned when its position is below a cutoff, so every rule is a comparison.
 -- Ids are the app's own text, compared byte by byte: COLLATE "C" everywhere.
--- On Citus, channels, messages, message_keys, recalls, conversations, device_marks and clean_requests are distributed by
--- channel and co-located; the others are reference tables. So no table of those is unique without its channel.
+-- On Citus, channels, messages, senders, message_keys, recalls, conversations, device_marks and clean_requests are
+-- distributed by channel and co-located; the others are reference tables. So no table of those is unique without its channel.
 
 CREATE TABLE schema_version (
     version integer NOT NULL,
@@ -169,6 +169,17 @@ CREATE TABLE messages (
 ) PARTITION BY RANGE (position);
 COMMENT ON TABLE messages IS
     'One row a message, a partition a month (UTC). Its only DELETE takes what is below channels.reclaimed_to.';
+
+CREATE TABLE senders (
+    channel_id bigint NOT NULL,
+    user_id text COLLATE "C" NOT NULL,
+    -- he wrote nothing there later than a day after it
+    position bigint NOT NULL,
+    CONSTRAINT senders_pkey PRIMARY KEY (channel_id, user_id)
+);
+COMMENT ON TABLE senders IS
+    'Who wrote in a group or an open channel, exact to a day: a hold on him covers it. A row goes when all that he wrote is gone.';
+CREATE INDEX senders_by_position ON senders (channel_id, position);
 
 CREATE TABLE conversations (
     channel_id bigint NOT NULL,
@@ -346,6 +357,7 @@ CREATE TABLE clean_requests (
     window_from bigint,
     recall_stamp bigint,
     held boolean,
+    -- null: there are no marks to count against, not yet or no more
     counted_to bigint,
     counted_at bigint,
     hidden bigint NOT NULL DEFAULT 0,
@@ -365,6 +377,9 @@ CREATE INDEX clean_requests_unsettled ON clean_requests (undo_until) WHERE state
 CREATE INDEX clean_requests_ended ON clean_requests (coalesce(settled_at, cancelled_at))
     WHERE state IN ('settled', 'cancelled');
 CREATE INDEX clean_requests_uncounted ON clean_requests (applied_at) WHERE state = 'applied' AND counted_at IS NULL;
+-- whose marks go with the next visit of reclaim: of cancelled ones all, of settled ones those below the grant
+CREATE INDEX clean_requests_marked ON clean_requests (channel_id, (CASE WHEN state = 'cancelled' THEN 0 ELSE cutoff END))
+    WHERE counted_to IS NOT NULL AND state IN ('settled', 'cancelled');
 CREATE INDEX clean_requests_by_time ON clean_requests (app_key, accepted_at, id);
 CREATE INDEX clean_requests_by_job ON clean_requests (job_id) WHERE job_id IS NOT NULL;
 
@@ -396,7 +411,7 @@ CREATE TABLE jobs (
     source text NOT NULL,
     done bigint NOT NULL DEFAULT 0,
     total bigint,
-    -- go on after it: a channel's id, or a position
+    -- of recall-by-sender: go on after this position
     after bigint NOT NULL DEFAULT -1,
     created_at bigint NOT NULL,
     -- a worker that dies lets it go: until then another one leaves it alone
@@ -413,6 +428,17 @@ CREATE TABLE jobs (
 COMMENT ON TABLE jobs IS 'Work over many channels or messages, resumable. A finished one goes after journal_days.';
 CREATE INDEX jobs_running ON jobs (created_at) WHERE finished_at IS NULL;
 CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+
+CREATE TABLE job_steps (
+    job_id uuid NOT NULL,
+    number integer NOT NULL,
+    channel_ids bigint[] NOT NULL,
+    -- what commits in these channels after the job was accepted lies at or above
+    befores bigint[] NOT NULL,
+    CONSTRAINT job_steps_pkey PRIMARY KEY (job_id, number),
+    CONSTRAINT job_steps_job_fkey FOREIGN KEY (job_id) REFERENCES jobs (id)
+);
+COMMENT ON TABLE job_steps IS 'What a clean of a user has still to do. A row goes when its step is done, or its job is cancelled.';
 
 CREATE TABLE retention_runs (
     app_key text COLLATE "C" NOT NULL,

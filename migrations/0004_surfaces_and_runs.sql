@@ -82,3 +82,51 @@ ALTER TABLE apps
     ADD CONSTRAINT apps_tencent_sdk_app_id_key UNIQUE (tencent_sdk_app_id),
     ADD CONSTRAINT apps_tencent_sdk_app_id_range CHECK (tencent_sdk_app_id BETWEEN 1 AND 4294967295),
     ADD CONSTRAINT apps_tencent_admin_size CHECK (length(tencent_admin) BETWEEN 1 AND 64);
+
+
+CREATE TABLE senders (
+    channel_id bigint NOT NULL,
+    user_id text COLLATE "C" NOT NULL,
+    -- he wrote nothing there later than a day after it
+    position bigint NOT NULL,
+    CONSTRAINT senders_pkey PRIMARY KEY (channel_id, user_id)
+);
+COMMENT ON TABLE senders IS
+    'Who wrote in a group or an open channel, exact to a day: a hold on him covers it. A row goes when all that he wrote is gone.';
+CREATE INDEX senders_by_position ON senders (channel_id, position);
+
+INSERT INTO senders (channel_id, user_id, position)
+SELECT m.channel_id, m.sender, max(m.position) FROM messages m JOIN channels ch ON ch.id = m.channel_id
+WHERE ch.type IN (3, 4) GROUP BY m.channel_id, m.sender;
+
+-- a request that the sweep deleted took its marks with it only later
+DELETE FROM clean_marks k WHERE NOT EXISTS (
+    SELECT 1 FROM clean_requests r WHERE r.channel_id = k.channel_id AND r.id = k.request_id);
+UPDATE clean_requests r SET counted_to = NULL WHERE counted_to IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM clean_marks k WHERE k.channel_id = r.channel_id AND k.request_id = r.id)
+    AND (state <> 'applied' OR counted_at IS NOT NULL);
+-- whose marks go with the next visit of reclaim: of cancelled ones all, of settled ones those below the grant
+CREATE INDEX clean_requests_marked ON clean_requests (channel_id, (CASE WHEN state = 'cancelled' THEN 0 ELSE cutoff END))
+    WHERE counted_to IS NOT NULL AND state IN ('settled', 'cancelled');
+
+CREATE TABLE job_steps (
+    job_id uuid NOT NULL,
+    number integer NOT NULL,
+    channel_ids bigint[] NOT NULL,
+    -- what commits in these channels after the job was accepted lies at or above
+    befores bigint[] NOT NULL,
+    CONSTRAINT job_steps_pkey PRIMARY KEY (job_id, number),
+    CONSTRAINT job_steps_job_fkey FOREIGN KEY (job_id) REFERENCES jobs (id)
+);
+COMMENT ON TABLE job_steps IS 'What a clean of a user has still to do. A row goes when its step is done, or its job is cancelled.';
+-- jobs that run: as they were accepted, before one instant in every channel
+INSERT INTO job_steps (job_id, number, channel_ids, befores)
+SELECT id, step, array_agg(channel_id ORDER BY channel_id), array_agg(before ORDER BY channel_id)
+FROM (
+    SELECT j.id, j.before, c.channel_id, (row_number() OVER (PARTITION BY j.id ORDER BY c.channel_id) - 1) / 500 AS step
+    FROM jobs j JOIN conversations c ON c.app_key = j.app_key AND c.user_id = j.user_ids[1]
+    WHERE j.kind = 'clean-user' AND j.state = 'running' AND c.left_position IS NULL AND c.channel_id > j.after
+) numbered
+GROUP BY id, step;
+UPDATE jobs j SET total = done + (SELECT coalesce(sum(cardinality(s.channel_ids)), 0) FROM job_steps s WHERE s.job_id = j.id)
+WHERE j.kind = 'clean-user' AND j.state = 'running';

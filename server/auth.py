@@ -6,10 +6,10 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
-from history.apps.model import App, is_app_key
+from history.apps.model import App
 from history.apps.service import Apps
 from history.axis import SECOND
-from history.errors import BadKey, BadSignature, Forbidden, NotFound
+from history.errors import BadKey, BadSignature, Forbidden
 from server.calls import Caller, Who
 from server.limits import Limits
 from server.services import Services
@@ -98,9 +98,8 @@ async def admin_of(headers: Mapping[str, str], apps: Apps, *, app_key: str | Non
         raise Forbidden("This admin key may only read.")
     if app_key is not None and key.app_key not in (None, app_key):
         raise Forbidden("This admin key is for another app.")
-    if app_key is not None and not is_app_key(app_key):
-        # Postgres cannot even be asked for some of these
-        raise NotFound("There is no app with this App-Key.")
+    if app_key is not None:
+        apps.check(app_key)
     return key.app_key
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from history.apps.service import Apps
-from history.axis import SECOND
+from history.axis import NEVER, SECOND
 from history.channels.membership import Membership
 from history.channels.model import ChannelKey, ChannelType, channel_key
 from history.channels.service import Channels
@@ -274,7 +274,7 @@ class World:
 
     async def count(self) -> None:
         """Count all that was applied."""
-        while await self.receipts.count():
+        while await self.receipts.count(until=NEVER):
             pass
 
     async def cancel(
@@ -373,7 +373,7 @@ def _wired(url: str, database: Database, clock: FixedClock, *, app_key: str, bat
         delivery=Delivery(database, apps, channels, clock),
         conversations=Conversations(database, channels, clock),
         cleans=cleans,
-        receipts=Receipts(database, apps, channels, clock),
+        receipts=Receipts(database, apps, channels, cleans, clock),
         policies=Policies(database, clock),
         jobs=Jobs(database, channels, cleans, clock),
         reclaim=Reclaim(database, clock, batch=batch),

@@ -77,7 +77,7 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
         yield Services(
             cleans=cleans,
             jobs=Jobs(database, channels, cleans, clock),
-            receipts=Receipts(database, apps, channels, clock),
+            receipts=Receipts(database, apps, channels, cleans, clock),
             reclaim=Reclaim(database, clock),
             runs=Runs(database, apps, clock),
             sweep=Sweep(database),

@@ -55,6 +55,10 @@ SELECT * FROM apps WHERE app_key = $1 FOR UPDATE
 -- $1 app key
 SELECT * FROM apps WHERE app_key = $1 FOR SHARE
 
+-- name: share_apps
+-- What is accepted for these apps comes before or after a clean with a plan, which locks its app. $1 app keys
+SELECT FROM apps WHERE app_key = ANY ($1::text[]) ORDER BY app_key FOR KEY SHARE
+
 -- name: list_apps
 SELECT app_key, name, created_at FROM apps ORDER BY created_at, app_key
 

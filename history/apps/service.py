@@ -36,6 +36,7 @@ from history.database import Database, open_database
 from history.errors import BadKey, InvalidInput, NotFound, UnknownApp
 
 _MOST_CACHED = 10_000
+_UNKNOWN = "There is no app with this App-Key."
 USED_EVERY = 60 * SECOND
 """A key's last use is written once in a while, not at every call."""
 
@@ -83,6 +84,8 @@ class Apps:
 
     async def revoke_key(self, app_key: str | None, id_: UUID) -> None:
         """From now on the key opens nothing."""
+        if app_key is not None:
+            self.check(app_key)
         async with self._database.writing() as connection:
             if not await store.delete_key(connection, app_key, id_):
                 raise NotFound("There is no key of this id.")
@@ -128,8 +131,7 @@ class Apps:
 
     async def find(self, app_key: str) -> App:
         """An app as it was at most a second ago; UnknownApp where there is none."""
-        if not is_app_key(app_key):
-            raise UnknownApp("There is no app with this App-Key.")
+        self.check(app_key, otherwise=UnknownApp)
         now = self._clock.now()
         cached = self._cached.get(app_key)
         if cached is not None and 0 <= now - cached[0] < SECOND:
@@ -138,7 +140,7 @@ class Apps:
             found = await store.get_app(connection, app_key)
         if found is None:
             self._cached.pop(app_key, None)
-            raise UnknownApp("There is no app with this App-Key.")
+            raise UnknownApp(_UNKNOWN)
         app = App(
             app_key=app_key,
             name=found.name,
@@ -162,14 +164,18 @@ class Apps:
             raise UnknownApp("There is no app with this SDKAppID.")
         return await self.find(app_key)
 
+    def check(self, app_key: str, *, otherwise: type[UnknownApp | NotFound] = NotFound) -> None:
+        """Refuse what can be the key of no app: Postgres cannot even be asked for some of these."""
+        if not is_app_key(app_key):
+            raise otherwise(_UNKNOWN)
+
     async def settings(self, app_key: str) -> AppSettings:
         """The settings as they are now; NotFound where there is no such app."""
-        if not is_app_key(app_key):
-            raise NotFound("There is no app with this App-Key.")
+        self.check(app_key)
         async with self._database.reading() as connection:
             found = await store.get_app(connection, app_key)
         if found is None:
-            raise NotFound("There is no app with this App-Key.")
+            raise NotFound(_UNKNOWN)
         return found.settings
 
     async def change(
@@ -179,15 +185,14 @@ class Apps:
 
         `tencent_key` is sealed; None forgets it. Conflict where another app has the tencent_sdk_app_id.
         """
-        if not is_app_key(app_key):
-            raise NotFound("There is no app with this App-Key.")
+        self.check(app_key)
         async with self._database.writing() as connection:
             if "compensation_time_zone" in changes:
                 known = await store.list_time_zones(connection)
                 check_time_zone(str(changes["compensation_time_zone"]), known)
             before = await store.lock_app(connection, app_key)
             if before is None:
-                raise NotFound("There is no app with this App-Key.")
+                raise NotFound(_UNKNOWN)
             after = AppSettings(**{**asdict(before), **changes})
             sealed = None
             if tencent_key is not UNSET:
@@ -201,11 +206,12 @@ class Apps:
 
     async def rotate_secret(self, app_key: str, *, overlap_seconds: int = 0) -> str:
         """Give the app another secret, which counts within a second; the one before stays good for the overlap."""
+        self.check(app_key)
         secret, until = new_secret(), self._clock.now() + overlap_seconds * SECOND
         sealed = seal(self._master_key, app_key, secret)
         async with self._database.writing() as connection:
             if not await store.update_secret(connection, app_key, sealed, previous_until=until):
-                raise NotFound("There is no app with this App-Key.")
+                raise NotFound(_UNKNOWN)
         self._cached.pop(app_key, None)
         return secret
 

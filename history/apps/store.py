@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from uuid import UUID
 
@@ -114,6 +114,11 @@ async def share_app(connection: Connection, app_key: str) -> AppSettings | None:
     """The settings, held still until the transaction ends."""
     row = await connection.fetchrow(statement("apps", "share_app"), app_key)
     return _settings(row) if row else None
+
+
+async def share_apps(connection: Connection, app_keys: Iterable[str]) -> None:
+    """Wait for whoever locked one of these apps, and keep others from it until the transaction ends."""
+    await connection.execute(statement("apps", "share_apps"), sorted(set(app_keys)))
 
 
 async def list_apps(connection: Connection) -> list[AppListing]:

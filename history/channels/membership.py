@@ -7,7 +7,7 @@ what they missed, while an open channel, which owes nobody, may be made again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -18,7 +18,7 @@ from history.channels import store
 from history.channels.model import ChannelKey, Group, Joined, Member, missing
 from history.channels.service import Channels
 from history.clock import Clock
-from history.database import Database
+from history.database import Connection, Database
 from history.errors import Conflict, InvalidInput
 
 _T = TypeVar("_T")
@@ -49,36 +49,41 @@ class Membership:
 
     async def join(self, key: ChannelKey, users: Collection[str]) -> Group:
         """Let users in from now on; who is in already stays as he is. NotFound where there is no such group."""
-        id_, now = await self._located(key), self._clock.now()
+        now = self._clock.now()
 
-        async def work() -> None:
-            async with self._database.writing() as connection:
-                last = await store.lock_channel(connection, id_)
-                if last is None:
-                    raise missing(key)
-                joined = await store.insert_members(
-                    connection, id_, key.app_key, set(users), join_position=last + 1, now=now
-                )
-                await store.update_member_count(connection, id_, joined, due=None)
+        async def work(connection: Connection, id_: int, position: int) -> None:
+            joined = await store.insert_members(
+                connection, id_, key.app_key, set(users), join_position=position, now=now
+            )
+            await store.update_member_count(connection, id_, joined, due=None)
 
-        await self._database.retrying(work)
+        await self._change(key, work)
         return await self.group(key)
 
     async def leave(self, key: ChannelKey, users: Collection[str]) -> None:
         """End what these users may read; who is not in is passed over. NotFound where there is no such group."""
-        id_, now = await self._located(key), self._clock.now()
+        now = self._clock.now()
 
-        async def work() -> None:
+        async def work(connection: Connection, id_: int, position: int) -> None:
+            left = await store.update_left(
+                connection, id_, sorted(set(users)), leave_position=position, now=now
+            )
+            await store.update_member_count(connection, id_, -left, due=now)
+
+        await self._change(key, work)
+
+    async def _change(self, key: ChannelKey, work: Callable[[Connection, int, int], Awaitable[None]]) -> None:
+        """Change who takes part in a group, under its lock: with its id and the position that comes next there."""
+        id_ = await self._located(key)
+
+        async def change() -> None:
             async with self._database.writing() as connection:
                 last = await store.lock_channel(connection, id_)
                 if last is None:
                     raise missing(key)
-                left = await store.update_left(
-                    connection, id_, sorted(set(users)), leave_position=last + 1, now=now
-                )
-                await store.update_member_count(connection, id_, -left, due=now)
+                await work(connection, id_, last + 1)
 
-        await self._database.retrying(work)
+        await self._database.retrying(change)
 
     async def dismiss(self, key: ChannelKey) -> None:
         """End a group for everyone; NotFound where there is none."""

@@ -1,16 +1,43 @@
 -- name: insert_job
 -- Where it is about one channel, what commits there later lies above, as with a clean.
 -- $1 id, $2 app, $3 kind, $4 users, $5 channel or null, $6 before, $7 flag or null, $8 undo seconds or null, $9 reason or null,
--- $10 source, $11 now, $12 total or null
+-- $10 source, $11 now
 INSERT INTO jobs (id, app_key, kind, user_ids, channel_id, before, delete_compensated, undo_seconds, reason, source,
-    created_at, total)
-VALUES ($1, $2, $3, $4, $5, least($6, (SELECT ch.last_position + 1 FROM channels ch WHERE ch.id = $5)), $7, $8, $9, $10, $11,
-    $12)
+    created_at)
+VALUES ($1, $2, $3, $4, $5, least($6, (SELECT ch.last_position + 1 FROM channels ch WHERE ch.id = $5)), $7, $8, $9, $10, $11)
 
--- name: count_conversations
--- $1 app, $2 user
+-- name: insert_job_steps
+-- All channels that a user takes part in, some a step, each with the end of what the job takes there: what commits later lies
+-- at or above it, whatever any clock says. How many each step has. $1 job, $2 app, $3 user, $4 before, $5 channels a step
 -- index: conversations_by_user
-SELECT count(*) FROM conversations WHERE app_key = $1 AND user_id = $2 AND left_position IS NULL
+INSERT INTO job_steps (job_id, number, channel_ids, befores)
+SELECT $1, n.step, array_agg(n.channel_id ORDER BY n.channel_id), array_agg(n.before ORDER BY n.channel_id)
+FROM (
+    SELECT c.channel_id, least($4, ch.last_position + 1) AS before,
+        (row_number() OVER (ORDER BY c.channel_id) - 1) / $5::integer AS step
+    FROM conversations c JOIN channels ch ON ch.id = c.channel_id
+    WHERE c.app_key = $2 AND c.user_id = $3 AND c.left_position IS NULL
+) n
+GROUP BY n.step
+RETURNING cardinality(channel_ids) AS channels
+
+-- name: update_job_total
+-- $1 id, $2 total
+UPDATE jobs SET total = $2 WHERE id = $1
+
+-- name: list_next_step
+-- The channels of a job's next step. $1 job
+-- index: job_steps_pkey
+SELECT s.number, u.channel_id, u.before, ch.type, ch.key
+FROM (SELECT * FROM job_steps WHERE job_id = $1 ORDER BY number LIMIT 1) s
+CROSS JOIN LATERAL unnest(s.channel_ids, s.befores) AS u (channel_id, before)
+JOIN channels ch ON ch.id = u.channel_id
+ORDER BY u.channel_id
+
+-- name: delete_job_step
+-- $1 job, $2 number, null for all
+-- index: job_steps_pkey
+DELETE FROM job_steps WHERE job_id = $1 AND ($2::integer IS NULL OR number = $2)
 
 -- name: get_job
 -- $1 app, $2 id
@@ -37,13 +64,6 @@ UPDATE jobs SET done = $2, after = $3, state = $4, finished_at = $5, leased_unti
 UPDATE jobs SET state = 'cancelled', leased_until = 0, finished_at = NULL, cancelled_at = $2, cancelled_by = $3,
     cancel_reason = $4
 WHERE id = $1
-
--- name: list_conversations_after
--- $1 app, $2 user, $3 after channel, $4 most
--- index: conversations_by_user
-SELECT c.channel_id, ch.type, ch.key FROM conversations c JOIN channels ch ON ch.id = c.channel_id
-WHERE c.app_key = $1 AND c.user_id = $2 AND c.left_position IS NULL AND c.channel_id > $3
-ORDER BY c.channel_id LIMIT $4
 
 -- name: list_requests_of_job
 -- Those that may still be undone. $1 job, $2 now, $3 most

@@ -22,7 +22,6 @@ from history.errors import Conflict, NotFound
 from history.jobs import store
 from history.jobs.model import Job
 from history.messages import store as messages_store
-from history.retention import store as retention_store
 from history.retention.model import CleanDraft, new_request_id
 from history.retention.service import Cleans
 
@@ -53,22 +52,12 @@ class Jobs:
         source: str,
     ) -> str:
         """Clean every channel of a user. What is sent after this call survives, whenever a channel's turn comes."""
-        now = self._clock.now()
         async with self._database.writing() as connection:
-            total = await store.count_conversations(connection, app_key, user_id)
-            return await self._insert(
-                connection,
-                app_key,
-                "clean-user",
-                [user_id],
-                None,
-                min(before, now),
-                flag,
-                undo_seconds,
-                reason,
-                source,
-                total,
+            id_ = await self._insert(
+                connection, app_key, "clean-user", [user_id], None, before, flag, undo_seconds, reason, source
             )
+            await store.insert_job_steps(connection, id_, app_key, user_id, before, CHANNELS_A_STEP)
+        return job_id(id_.bytes)
 
     async def recall_by_sender(
         self, channel: ChannelKey, senders: Sequence[str], *, before: int, reason: str | None, source: str
@@ -76,7 +65,7 @@ class Jobs:
         """Recall all that these senders wrote in a channel. What is sent after this call stays; there is no undo."""
         [channel_id] = await self._channels.locate([channel])
         async with self._database.writing() as connection:
-            return await self._insert(
+            id_ = await self._insert(
                 connection,
                 channel.app_key,
                 "recall-by-sender",
@@ -87,15 +76,14 @@ class Jobs:
                 None,
                 reason,
                 source,
-                None,
             )
+        return job_id(id_.bytes)
 
-    async def _insert(self, connection: Connection, app_key: str, kind: str, *values: object) -> str:
+    async def _insert(self, connection: Connection, app_key: str, kind: str, *values: object) -> UUID:
         now = self._clock.now()
         id_ = new_request_id(now)
-        *head, total = values
-        await store.insert_job(connection, id_, app_key, kind, *head, now, total)
-        return job_id(id_.bytes)
+        await store.insert_job(connection, id_, app_key, kind, *values, now)
+        return id_
 
     async def get(self, app_key: str, id_: UUID) -> Job:
         """A job; NotFound where the app has none of this id."""
@@ -140,38 +128,33 @@ class Jobs:
 
     async def _clean(self, job: Job) -> None:
         async with self._database.writing() as connection:
+            await apps_store.share_apps(connection, [job.app_key])
             locked = await self._locked(connection, job)
             if locked is None:
                 return
             [user_id] = locked.user_ids
-            rows = await store.list_conversations_after(
-                connection, locked.app_key, user_id, locked.after, CHANNELS_A_STEP
-            )
-            first = self._cleans.accepted_at(len(rows))
-            await retention_store.insert_clean_requests(
-                connection,
-                [
-                    (
-                        row["channel_id"],
-                        new_request_id(first),
-                        CleanDraft(
-                            channel=ChannelKey(locked.app_key, ChannelType(row["type"]), tuple(row["key"])),
-                            user_id=user_id,
-                            operator=None,
-                            before=locked.before,
-                            delete_compensated=locked.delete_compensated,
-                            undo_seconds=locked.undo_seconds,
-                            reason=locked.reason,
-                            source=locked.source,
-                            job_id=locked.id,
-                        ),
-                        first + number,
-                    )
-                    for number, row in enumerate(rows)
-                ],
-            )
-            after = rows[-1]["channel_id"] if rows else locked.after
-            await self._advance(connection, locked, len(rows), after, last=len(rows) < CHANNELS_A_STEP)
+            rows = await store.delete_next_step(connection, locked.id)
+            drafts = [
+                (
+                    row["channel_id"],
+                    CleanDraft(
+                        channel=ChannelKey(locked.app_key, ChannelType(row["type"]), tuple(row["key"])),
+                        user_id=user_id,
+                        operator=None,
+                        before=row["before"],
+                        delete_compensated=locked.delete_compensated,
+                        undo_seconds=locked.undo_seconds,
+                        reason=locked.reason,
+                        source=locked.source,
+                        job_id=locked.id,
+                    ),
+                )
+                for row in rows
+            ]
+            if rows:
+                await self._cleans.write(connection, drafts)
+            last = locked.done + len(rows) >= (locked.total or 0)
+            await self._advance(connection, locked, len(rows), locked.after, last=last)
 
     async def _recall(self, job: Job) -> None:
         async with self._database.writing() as connection:

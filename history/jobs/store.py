@@ -19,10 +19,13 @@ async def insert_job(connection: Connection, *values: object) -> None:
     await connection.execute(statement("jobs", "insert_job"), *values)
 
 
-async def count_conversations(connection: Connection, app_key: str, user_id: str) -> int:
-    """How many channels a user takes part in."""
-    total: int = await connection.fetchval(statement("jobs", "count_conversations"), app_key, user_id)
-    return total
+async def insert_job_steps(
+    connection: Connection, id_: UUID, app_key: str, user_id: str, before: int, most: int
+) -> None:
+    """Give a job the channels that a user takes part in, as they are now."""
+    rows = await connection.fetch(statement("jobs", "insert_job_steps"), id_, app_key, user_id, before, most)
+    total = sum(row["channels"] for row in rows)
+    await connection.execute(statement("jobs", "update_job_total"), id_, total)
 
 
 async def get_job(connection: Connection, app_key: str, id_: UUID) -> Job | None:
@@ -53,15 +56,15 @@ async def cancel_job(
 ) -> None:
     """Stop a job; its requests are to be undone."""
     await connection.execute(statement("jobs", "cancel_job"), id_, now, by, reason)
+    await connection.execute(statement("jobs", "delete_job_step"), id_, None)
 
 
-async def list_conversations_after(
-    connection: Connection, app_key: str, user_id: str, after: int, most: int
-) -> list[Row]:
-    """The next channels of a user."""
-    return await connection.fetch(
-        statement("jobs", "list_conversations_after"), app_key, user_id, after, most
-    )
+async def delete_next_step(connection: Connection, id_: UUID) -> list[Row]:
+    """Take a job's next step: its channels, each with the end of what the job takes there. Empty where none is left."""
+    rows = await connection.fetch(statement("jobs", "list_next_step"), id_)
+    if rows:
+        await connection.execute(statement("jobs", "delete_job_step"), id_, rows[0]["number"])
+    return rows
 
 
 async def list_requests_of_job(

@@ -200,6 +200,13 @@ UPDATE message_keys k SET position = u.position
 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS u (channel_id, sender, key, position)
 WHERE k.channel_id = u.channel_id AND k.sender = u.sender AND k.key = u.key
 
+-- name: upsert_senders
+-- Who wrote where: a hold on him covers it. $1 channel ids, $2 users, $3 positions; sorted
+INSERT INTO senders AS s (channel_id, user_id, position)
+SELECT u.channel_id, u.user_id, u.position
+FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS u (channel_id, user_id, position)
+ON CONFLICT ON CONSTRAINT senders_pkey DO UPDATE SET position = greatest(s.position, excluded.position)
+
 -- name: get_message
 -- $1 channel, $2 position
 -- index: messages
@@ -221,6 +228,8 @@ RETURNING sender, recipients
 
 -- name: is_held
 -- Whether a hold covers the channel. The caller shares the app's row. $1 channel
+-- index: conversations_pkey
+-- index: senders_pkey
 SELECT {{channels.held}} FROM channels ch WHERE ch.id = $1
 
 -- name: insert_recall

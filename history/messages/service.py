@@ -49,6 +49,7 @@ _MOST_BATCH_BYTES = 4 * 1024 * 1024
 _MOST_WAITING_BYTES = 64 * 1024 * 1024
 """One batch in flight and these waiting bound the memory of sends; a single request may be larger than a batch."""
 _MONTHS_AHEAD = 2
+_MOST_SENDERS = 200_000
 
 
 class Messages:
@@ -68,6 +69,7 @@ class Messages:
         self._clock = clock
         self.appended: Counter[str] = Counter()
         """How many messages of each app this process stored; who writes them down takes them off."""
+        self._senders: dict[store.Sender, int] = {}
         self._batches: Batches[Draft, list[str]] = Batches(
             self._commit, weigh=Draft.weight, most_weight=most_batch_bytes, most_waiting=_MOST_WAITING_BYTES
         )
@@ -286,6 +288,7 @@ class Messages:
         copies: list[Copy] = []
         given: dict[Copy, int] = {}
         known: dict[store.ClientKey, int] = {}
+        senders: dict[store.Sender, int] = {}
         transaction_id: str | None = None
         try:
             async with self._database.writing() as connection:
@@ -299,6 +302,9 @@ class Messages:
                 given = dict(zip(new, positions(new, reserved.ends), strict=True))
                 await store.insert_messages(connection, _rows(given))
                 await _note(connection, given, reserved)
+                senders = self._unknown_senders(given, ids)
+                if senders:
+                    await store.upsert_senders(connection, senders)
                 claimed = {copy.client_key: at for copy, at in given.items() if copy.client_key is not None}
                 if claimed:
                     await store.update_key_positions(connection, claimed)
@@ -313,8 +319,30 @@ class Messages:
                 raise
         self._channels.remember(ids)
         self.appended.update(copy.draft.channels[0].app_key for copy in given)
+        self._remember_senders(senders)
         answers = iter(_public_id(copy, given, known) for copy in copies)
         return [list(islice(answers, len(draft.channels))) for draft in drafts]
+
+    def _unknown_senders(
+        self, given: Mapping[Copy, int], ids: Mapping[ChannelKey, int]
+    ) -> dict[store.Sender, int]:
+        """Who wrote in a group or an open channel and was not noted there within the last day, and where he wrote last."""
+        made_by_call = {id_ for key, id_ in ids.items() if key.type in MADE_BY_CALL}
+        last: dict[store.Sender, int] = {}
+        for copy, position in given.items():
+            if copy.channel_id in made_by_call:
+                sender = copy.channel_id, copy.draft.sender
+                last[sender] = max(position, last.get(sender, 0))
+        return {
+            sender: position
+            for sender, position in last.items()
+            if not 0 <= position - self._senders.get(sender, -DAY) < DAY
+        }
+
+    def _remember_senders(self, noted: Mapping[store.Sender, int]) -> None:
+        if len(self._senders) + len(noted) > _MOST_SENDERS:
+            self._senders.clear()
+        self._senders |= noted
 
     async def _reserve(
         self, connection: Connection, copies: Sequence[Copy], ids: Mapping[ChannelKey, int]

@@ -15,6 +15,8 @@ from history.queries import statement
 
 _COLUMNS = ("channel_id", "position", "flags", "sender", "type", "content", "recipients", "metadata")
 MessageRow = tuple[int, int, int, str, str, str, tuple[str, ...] | None, str | None]
+Sender = tuple[int, str]
+"""(channel id, user)"""
 ClientKey = tuple[int, str, str]
 """(channel id, sender, key)"""
 
@@ -105,6 +107,16 @@ async def update_key_positions(connection: Connection, positions: Mapping[Client
     keys = sorted(positions)
     await connection.execute(
         statement("messages", "update_key_positions"), *_columns(keys, 3), [positions[key] for key in keys]
+    )
+
+
+async def upsert_senders(connection: Connection, positions: Mapping[Sender, int]) -> None:
+    """Remember who wrote where, at this position or up to a day after it. The channels are locked by the caller."""
+    senders = sorted(positions)
+    await connection.execute(
+        statement("messages", "upsert_senders"),
+        *_columns(senders, 2),
+        [positions[sender] for sender in senders],
     )
 
 

@@ -50,7 +50,7 @@ class Receipt:
     cancelled_by: str | None
     cancel_reason: str | None
     numbers: Numbers | None
-    """None until they are counted."""
+    """None until they are counted, and for good where they never can be: cancelled before, or applied before schema 3."""
     reclaimed_messages: int | None
     """Of those it hid, how many are gone from disk; None until they are counted."""
 

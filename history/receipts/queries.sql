@@ -4,36 +4,93 @@
 SELECT channel_id, id FROM clean_requests
 WHERE state = 'applied' AND counted_at IS NULL ORDER BY applied_at LIMIT $1
 
+-- rule: recorded
+-- The marks of those whom the request r concerns, as apply saw them.
+SELECT k.user_id, k.history_from, k.sync_from, k.join_position, k.delivered_position, k.last_hide, r.missed_from,
+    r.window_from, r.recall_stamp
+FROM r CROSS JOIN clean_marks k WHERE k.channel_id = $1 AND k.request_id = $2
+
+-- rule: anybody
+-- One who reaches everything, as seen by r: no user's id is empty.
+SELECT '' AS user_id, 0 AS join_position, 0 AS sync_from, 0 AS last_hide, r.missed_from, r.window_from, r.recall_stamp FROM r
+
+-- rule: spread
+-- How far back `marks` reach: for each rule their bounds in ascending order, so that how many of them reach a position is a
+-- binary search. What has not expired is compensated to who has received it, from his sync cutoffs on: an interval, with a
+-- first position and an end.
+SELECT coalesce(array_agg(k.history_from ORDER BY k.history_from), '{}') AS history,
+    coalesce(array_agg(k.missed_low ORDER BY k.missed_low), '{}') AS missed,
+    coalesce(array_agg(k.sync_from ORDER BY k.sync_from), '{}') AS sync,
+    coalesce(array_agg(k.sync_from ORDER BY k.sync_from) FILTER (WHERE k.sync_from <= k.delivered_position), '{}') AS firsts,
+    coalesce(array_agg(k.delivered_position + 1 ORDER BY k.delivered_position)
+        FILTER (WHERE k.sync_from <= k.delivered_position), '{}') AS ends,
+    coalesce(bool_or(k.last_hide > 0), false) AS hides
+FROM (SELECT *, greatest(delivered_position + 1, join_position) AS missed_low FROM marks OFFSET 0) k
+
+-- rule: reach
+-- How many of `marks` reach the row m, rule by rule.
+SELECT width_bucket(m.position, (SELECT history FROM spread)) AS history,
+    width_bucket(m.position, (SELECT missed FROM spread)) AS missed,
+    CASE WHEN m.position < (SELECT missed_from FROM anybody) THEN width_bucket(m.position, (SELECT sync FROM spread))
+        ELSE width_bucket(m.position, (SELECT firsts FROM spread)) - width_bucket(m.position, (SELECT ends FROM spread))
+    END AS compensated
+
+-- rule: named
+-- Those of `marks` of whom a rule may say something else about the row m than of everybody: its sender, those to whom it is
+-- addressed by name, and who hid it by its id.
+SELECT * FROM marks WHERE user_id = ANY (m.recipients || m.sender || CASE
+    WHEN m.recipients IS NULL AND (SELECT hides FROM spread) THEN ARRAY(
+        SELECT h.user_id FROM hidden_messages h WHERE h.channel_id = m.channel_id AND h.position = m.position)
+    END) OFFSET 0
+
+-- rule: asked
+-- What the rules say of those named, and how many of them `reach` counted.
+SELECT coalesce(bool_or(m.position >= v.history_from AND {{messages.shown}}), false) AS hidden,
+    coalesce(bool_or({{delivery.missed}}), false) AS missed,
+    coalesce(bool_or({{delivery.compensated}}), false) AS compensated,
+    count(*) FILTER (WHERE m.position >= v.history_from) AS history,
+    count(*) FILTER (WHERE m.position >= greatest(v.delivered_position + 1, v.join_position)) AS missing,
+    count(*) FILTER (WHERE m.position >= v.sync_from
+        AND (m.position < v.missed_from OR m.position <= v.delivered_position)) AS compensating
+FROM {{receipts.named}} v
+
+-- rule: judged
+-- Each of `rows`: whether somebody of `marks` could read it, misses it, would get it on a new device. The rules are asked of
+-- those named. All others differ in how far they reach alone: the rules are asked once of `anybody`, who reaches everything,
+-- and the others are counted. So a row costs the same in a group of any size.
+SELECT m.position,
+    asked.hidden OR (reach.history > asked.history
+        AND (SELECT {{messages.shown}} FROM anybody v)) AS hidden,
+    asked.missed OR (reach.missed > asked.missing
+        AND (SELECT {{delivery.missed}} FROM (SELECT *, -1 AS delivered_position FROM anybody) v)) AS missed,
+    asked.compensated OR (reach.compensated > asked.compensating AND (SELECT {{delivery.compensated}}
+        FROM (SELECT *, 9223372036854775807 AS delivered_position FROM anybody) v)) AS compensated
+FROM rows m CROSS JOIN LATERAL {{receipts.reach}} reach CROSS JOIN LATERAL {{receipts.asked}} asked
+
+-- rule: counted
+-- The numbers of a receipt over `rows`.
+SELECT count(*) AS rows, max(position) AS last, count(*) FILTER (WHERE hidden) AS hidden,
+    count(*) FILTER (WHERE hidden AND missed) AS kept_missed,
+    count(*) FILTER (WHERE hidden AND compensated) AS kept_compensation
+FROM {{receipts.judged}} judged
+
 -- name: count_step
 -- Count the next $3 rows below the cutoff of a request against what apply saw: hidden is what somebody whom it concerns
 -- could read before; of those, what is missed by somebody, and what a new device of somebody would still get.
 -- $1 channel, $2 request, $3 most rows
 -- index: messages
+-- index: clean_marks_pkey
 WITH r AS MATERIALIZED (
-    SELECT channel_id, id, cutoff, counted_to, missed_from, window_from, recall_stamp FROM clean_requests
+    SELECT cutoff, counted_to, missed_from, window_from, recall_stamp FROM clean_requests
     WHERE channel_id = $1 AND id = $2
-), v AS MATERIALIZED (
-    SELECT k.user_id, k.history_from, k.sync_from, k.join_position, k.delivered_position, k.last_hide, r.missed_from,
-        r.window_from, r.recall_stamp
-    FROM r JOIN clean_marks k ON k.channel_id = r.channel_id AND k.request_id = r.id
-), rows AS (
-    SELECT m.* FROM r CROSS JOIN LATERAL (
+), anybody AS MATERIALIZED {{receipts.anybody}}, marks AS NOT MATERIALIZED {{receipts.recorded}}, spread AS MATERIALIZED {{receipts.spread}}, rows AS (
+    SELECT m.* FROM r CROSS JOIN spread CROSS JOIN LATERAL (
         SELECT m.* FROM messages m
-        WHERE m.channel_id = $1 AND m.position < r.cutoff AND m.position > r.counted_to
-            AND m.position >= (SELECT min(v.history_from) FROM v)
+        WHERE m.channel_id = $1 AND m.position < r.cutoff AND m.position > r.counted_to AND m.position >= spread.history[1]
         ORDER BY m.position LIMIT $3
     ) m
-), judged AS (
-    SELECT m.position,
-        EXISTS (SELECT 1 FROM v WHERE m.position >= v.history_from AND {{messages.shown}}) AS hidden,
-        EXISTS (SELECT 1 FROM v WHERE {{delivery.missed}}) AS missed,
-        EXISTS (SELECT 1 FROM v WHERE {{delivery.compensated}}) AS compensated
-    FROM rows m
 )
-SELECT count(*) AS rows, max(position) AS last, count(*) FILTER (WHERE hidden) AS hidden,
-    count(*) FILTER (WHERE hidden AND missed) AS kept_missed,
-    count(*) FILTER (WHERE hidden AND compensated) AS kept_compensation
-FROM judged
+SELECT * FROM {{receipts.counted}} counted
 
 -- name: update_counted
 -- $1 channel, $2 request, $3 counted to before, $4 counted to, $5 hidden, $6 kept missed, $7 kept compensation, $8 now where
@@ -41,7 +98,7 @@ FROM judged
 -- index: clean_requests_pkey
 UPDATE clean_requests SET counted_to = $4, hidden = hidden + $5, kept_missed = kept_missed + $6,
     kept_compensation = kept_compensation + $7, counted_at = $8
-WHERE channel_id = $1 AND id = $2 AND counted_to = $3 AND counted_at IS NULL
+WHERE channel_id = $1 AND id = $2 AND counted_to = $3 AND counted_at IS NULL AND state = 'applied'
 
 -- name: get_counted_to
 -- $1 channel, $2 request
@@ -62,17 +119,16 @@ FROM clean_requests r WHERE r.app_key = $1 AND r.channel_id = $2 AND r.id = $3
 -- name: count_on_disk
 -- Of what a request hid, how many messages are still on disk. $1 channel, $2 request
 -- index: messages
+-- index: clean_marks_pkey
 WITH r AS MATERIALIZED (
-    SELECT channel_id, id, cutoff, recall_stamp FROM clean_requests WHERE channel_id = $1 AND id = $2
-), v AS MATERIALIZED (
-    SELECT k.user_id, k.history_from, k.last_hide, r.recall_stamp
-    FROM r JOIN clean_marks k ON k.channel_id = r.channel_id AND k.request_id = r.id
+    SELECT cutoff, missed_from, window_from, recall_stamp FROM clean_requests WHERE channel_id = $1 AND id = $2
+), anybody AS MATERIALIZED {{receipts.anybody}}, marks AS NOT MATERIALIZED {{receipts.recorded}}, spread AS MATERIALIZED {{receipts.spread}}, rows AS (
+    SELECT m.* FROM r CROSS JOIN spread CROSS JOIN LATERAL (
+        SELECT m.* FROM messages m
+        WHERE m.channel_id = $1 AND m.position < r.cutoff AND m.position >= spread.history[1]
+    ) m
 )
-SELECT count(*) FROM r CROSS JOIN LATERAL (
-    SELECT 1 FROM messages m
-    WHERE m.channel_id = $1 AND m.position < r.cutoff AND m.position >= (SELECT min(v.history_from) FROM v)
-        AND EXISTS (SELECT 1 FROM v WHERE m.position >= v.history_from AND {{messages.shown}})
-) left_over
+SELECT hidden FROM {{receipts.counted}} counted
 
 -- name: list_receipts
 -- The newest first. $1 app, $2 user or null, $3 channel or null, $4 state or null, $5 first and $6 end of acceptance, $7 and
@@ -96,14 +152,16 @@ ORDER BY r.accepted_at DESC, r.id DESC LIMIT $9
 -- What a clean would do now, for up to $9 rows: the marks as apply would see them. $1 channel, $2 user (empty: everyone),
 -- $3 cutoff at most, $4 flag or null, $5 missed from, $6 window from, $7 now, $8 (app's flag), $9 most rows
 -- index: messages
+-- index: conversations_pkey
 WITH ch AS MATERIALIZED (
-    SELECT ch.*, {{channels.held}} AS held,
+    SELECT ch.type, ch.history_cutoff, ch.sync_cutoff, {{channels.held}} AS held,
         greatest({{channels.policy_from}}, CASE WHEN {{channels.expired}} THEN ch.last_position + 1 END) AS policy_from,
         least($3::bigint, ch.last_position + 1) AS cutoff
     FROM (SELECT $7::bigint AS now) t CROSS JOIN channels ch WHERE ch.id = $1
-), v AS MATERIALIZED (
-    SELECT c.user_id, c.join_position, c.delivered_position, c.last_hide, 9223372036854775807 AS recall_stamp,
-        $5::bigint AS missed_from, $6::bigint AS window_from,
+), r AS MATERIALIZED (
+    SELECT $5::bigint AS missed_from, $6::bigint AS window_from, 9223372036854775807 AS recall_stamp
+), anybody AS MATERIALIZED {{receipts.anybody}}, marks AS NOT MATERIALIZED (
+    SELECT c.user_id, c.join_position, c.delivered_position, c.last_hide, r.missed_from, r.window_from, r.recall_stamp,
         greatest(c.join_position, c.history_cutoff, ch.history_cutoff, ch.policy_from, (
             SELECT max(e.cutoff) FROM clean_requests e
             WHERE e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state = 'accepted')) AS history_from,
@@ -111,29 +169,21 @@ WITH ch AS MATERIALIZED (
             SELECT max(e.cutoff) FROM clean_requests e
             WHERE e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state = 'accepted' AND e.delete_compensated),
             CASE WHEN coalesce($4, $8::boolean) THEN ch.cutoff END) AS sync_from
-    FROM ch CROSS JOIN LATERAL (
+    FROM r CROSS JOIN ch CROSS JOIN LATERAL (
         SELECT c.user_id, c.join_position, c.delivered_position, c.last_hide, c.history_cutoff, c.sync_cutoff
         FROM conversations c
         WHERE c.channel_id = $1 AND $2 IN ('', c.user_id) AND c.left_position IS NULL AND ch.type <> 4
         UNION ALL
         SELECT '', 0, 9223372036854775806, 0, 0, 9223372036854775807 WHERE ch.type = 4
     ) c
-), judged AS (
-    SELECT EXISTS (SELECT 1 FROM v WHERE m.position >= v.history_from AND {{messages.shown}}) AS hidden,
-        EXISTS (SELECT 1 FROM v WHERE {{delivery.missed}}) AS missed,
-        EXISTS (SELECT 1 FROM v WHERE {{delivery.compensated}}) AS compensated
-    FROM ch CROSS JOIN LATERAL (
+), spread AS MATERIALIZED {{receipts.spread}}, rows AS (
+    SELECT m.* FROM ch CROSS JOIN spread CROSS JOIN LATERAL (
         SELECT m.* FROM messages m
-        WHERE m.channel_id = $1 AND m.position < ch.cutoff AND m.position >= (SELECT min(v.history_from) FROM v)
+        WHERE m.channel_id = $1 AND m.position < ch.cutoff AND m.position >= spread.history[1]
         ORDER BY m.position LIMIT $9
     ) m
 )
-SELECT ch.cutoff, ch.held, counted.* FROM ch CROSS JOIN (
-    SELECT count(*) AS rows, count(*) FILTER (WHERE hidden) AS hidden,
-        count(*) FILTER (WHERE hidden AND missed) AS kept_missed,
-        count(*) FILTER (WHERE hidden AND compensated) AS kept_compensation
-    FROM judged
-) counted
+SELECT ch.cutoff, ch.held, counted.* FROM ch CROSS JOIN {{receipts.counted}} counted
 
 -- name: explain
 -- One message and all that decides about it for one user: his marks, the journal, the policy, the holds. Without the message

@@ -7,17 +7,20 @@ counted can be deleted meanwhile.
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 from history import cursors
+from history.apps import store as apps_store
+from history.apps.model import AppSettings
 from history.apps.service import Apps
 from history.axis import NEVER
 from history.channels.model import ChannelKey
 from history.channels.service import Channels
 from history.clock import Clock
-from history.database import Database
+from history.database import Connection, Database
 from history.delivery.model import reach
-from history.errors import InvalidInput, NotFound
+from history.errors import InvalidInput, NotFound, PlanChanged
 from history.receipts import store
 from history.receipts.model import (
     MOST_PREVIEWED,
@@ -32,7 +35,9 @@ from history.receipts.model import (
     history_verdict,
     missed_verdict,
 )
-from history.retention.model import CleanDraft
+from history.retention import store as retention_store
+from history.retention.model import Accepted, CleanDraft
+from history.retention.service import Cleans
 
 MOST_ROWS = 5_000
 """Rows that one step of counting judges."""
@@ -44,12 +49,21 @@ class Receipts:
     """The use-cases of what cleans did."""
 
     def __init__(
-        self, database: Database, apps: Apps, channels: Channels, clock: Clock, *, most_rows: int = MOST_ROWS
+        self,
+        database: Database,
+        apps: Apps,
+        channels: Channels,
+        cleans: Cleans,
+        clock: Clock,
+        *,
+        most_rows: int = MOST_ROWS,
     ) -> None:
         self._database = database
         self._apps = apps
         self._channels = channels
+        self._cleans = cleans
         self._clock = clock
+        self._accepting = asyncio.Lock()
         self._most_rows = most_rows
 
     async def get(self, app_key: str, public_id: str) -> Receipt:
@@ -83,15 +97,23 @@ class Receipts:
         token = cursors.pack((page[-1].accepted_at, page[-1].id.bytes)) if more else None
         return page, token
 
-    async def count(self) -> int:
-        """Count requests that were applied, each to its end; how many steps. Again while it is not 0."""
+    async def count(self, *, until: int) -> int:
+        """Count requests that were applied; how many steps. Again while it is not 0.
+
+        Each gets a step in turn, so that none stands in the way of the others; after `until` no other step begins.
+        """
         async with self._database.reading() as connection:
             waiting = await store.list_uncounted(connection, most=_MOST_REQUESTS)
         steps = 0
-        for channel_id, id_ in waiting:
-            while await self._step(channel_id, id_):
+        while waiting:
+            unfinished = []
+            for channel_id, id_ in waiting:
+                if steps and self._clock.now() >= until:
+                    return steps
+                if await self._step(channel_id, id_):
+                    unfinished.append((channel_id, id_))
                 steps += 1
-            steps += 1
+            waiting = unfinished
         return steps
 
     async def _step(self, channel_id: int, id_: UUID) -> bool:
@@ -109,22 +131,52 @@ class Receipts:
     async def preview(self, draft: CleanDraft) -> Plan:
         """What this clean would do now, counted up to 100,000 messages; nothing is changed."""
         settings = await self._apps.settings(draft.channel.app_key)
-        now = self._clock.now()
         [channel_id] = await self._channels.locate([draft.channel])
         async with self._database.reading() as connection:
-            plan = None
-            if channel_id is not None:
-                plan = await store.get_plan(
-                    connection,
-                    channel_id,
-                    draft.user_id,
-                    before=draft.before,
-                    flag=draft.delete_compensated,
-                    app_flag=settings.delete_compensated_on_clean,
-                    reach=reach(settings, now=now),
-                    now=now,
-                    most=MOST_PREVIEWED,
-                )
+            return await self._plan(connection, draft, channel_id, settings)
+
+    async def accept(self, draft: CleanDraft, *, plan_hash: str) -> Accepted:
+        """Accept a clean that does what its preview said; PlanChanged, and nothing is written, where it would not.
+
+        All that could change its plan waits: settings, holds, policies and other cleans for the app's row, messages and
+        members for the channel's, acknowledgements for the conversations'. So the plan is that of the moment of acceptance.
+        """
+
+        async def work() -> Accepted:
+            app_key = draft.channel.app_key
+            async with self._database.writing() as connection:
+                settings = await apps_store.lock_app(connection, app_key)
+                if settings is None:
+                    raise NotFound("There is no app with this App-Key.")
+                [channel_id] = await self._channels.prospective(connection, [draft.channel])
+                after = await retention_store.lock_planned(connection, channel_id, draft.user_id)
+                if (await self._plan(connection, draft, channel_id, settings)).hash != plan_hash:
+                    raise PlanChanged(
+                        "The plan would differ now; preview it again and send the new planHash."
+                    )
+                [accepted] = await self._cleans.write(connection, [(channel_id, draft)], after=after)
+            return accepted
+
+        # one at a time: those that wait for an app would take the connections of all others
+        async with self._accepting:
+            return await self._database.retrying(work)
+
+    async def _plan(
+        self, connection: Connection, draft: CleanDraft, channel_id: int | None, settings: AppSettings
+    ) -> Plan:
+        now, plan = self._clock.now(), None
+        if channel_id is not None:
+            plan = await store.get_plan(
+                connection,
+                channel_id,
+                draft.user_id,
+                before=draft.before,
+                flag=draft.delete_compensated,
+                app_flag=settings.delete_compensated_on_clean,
+                reach=reach(settings, now=now),
+                now=now,
+                most=MOST_PREVIEWED,
+            )
         nothing = Numbers(hidden=0, kept_missed=0, kept_compensation=0, kept_held=0)
         # a channel that is not there: such a clean takes nothing
         return plan or Plan(cutoff=min(draft.before, 1), numbers=nothing, complete=True)

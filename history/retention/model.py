@@ -164,6 +164,10 @@ class ReclaimReport:
     """False: it was left before its end, and stays due."""
 
 
+class Overtaken(Exception):
+    """Somebody else was at these requests first."""
+
+
 def new_request_id(now: int) -> UUID:
     """48 bits of time in ms and 74 random ones (a UUID of version 7), so that new rows lie side by side in the index."""
     random = int.from_bytes(os.urandom(10), "big")

@@ -31,6 +31,17 @@ WHERE c.channel_id = u.channel_id AND c.user_id = u.user_id
 -- index: channels_pkey
 UPDATE channels ch SET history_cutoff = ch.history_cutoff FROM unnest($1::bigint[]) AS u (id) WHERE ch.id = u.id
 
+-- name: lock_members
+-- What a clean of everyone depends on, in one channel: marks of devices stand still. $1 channel
+-- index: conversations_pkey
+SELECT FROM conversations WHERE channel_id = $1 ORDER BY user_id FOR UPDATE
+
+-- name: get_last_accepted
+-- The latest of the requests of a channel that are in force and not settled: who comes after them has a later instant.
+-- $1 channel
+-- index: clean_requests_by_pair
+SELECT max(accepted_at) FROM clean_requests WHERE channel_id = $1 AND state IN ('accepted', 'applied')
+
 -- name: list_unapplied
 -- What the journal has for these pairs, read under their locks. $1 app keys, $2 channel ids, $3 users
 -- index: clean_requests_unapplied
@@ -41,13 +52,13 @@ JOIN clean_requests r ON r.channel_id = u.channel_id AND r.user_id = u.user_id
 WHERE r.state = 'accepted'
 
 -- name: list_highest_cutoffs
--- The highest cutoff that any request of these pairs ever had: a score above it is forged.
+-- The highest cutoff that any request of these pairs ever had, -1 where there was none: a score above it is forged.
 -- $1 app keys, $2 channel ids, $3 users
 -- index: clean_requests_by_pair
-SELECT u.app_key, u.channel_id, u.user_id, (
+SELECT u.app_key, u.channel_id, u.user_id, coalesce((
     SELECT max(r.cutoff) FROM clean_requests r
     WHERE r.channel_id = u.channel_id AND r.user_id = u.user_id AND r.app_key = u.app_key
-) AS cutoff
+), -1) AS cutoff
 FROM unnest($1::text[], $2::bigint[], $3::text[]) AS u (app_key, channel_id, user_id)
 
 -- name: raise_conversation_cutoffs
@@ -83,41 +94,48 @@ SET settled_history_cutoff = greatest(ch.settled_history_cutoff, u.history),
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS u (id, history, sync) WHERE ch.id = u.id
 
 -- name: insert_clean_marks
--- What those whom the requests concern could read before them, and the marks that decide what they keep, under the locks of
--- apply: settled marks, and the live requests that were accepted before. In an open channel that is anyone: no user.
+-- What those whom the requests concern could read before them, and the marks that decide what they keep: settled marks, and
+-- the live requests that were accepted before. In an open channel that is anyone: no user.
 -- $1 channel ids, $2 ids, $3 now
 -- index: clean_requests_pkey
+-- index: conversations_pkey
+WITH r AS MATERIALIZED (
+    SELECT r.channel_id, r.id, r.user_id, r.accepted_at, ch.type, ch.settled_sync_cutoff,
+        greatest(ch.settled_history_cutoff, {{channels.policy_from}},
+            CASE WHEN {{channels.expired}} THEN ch.last_position + 1 END) AS history_from
+    FROM (SELECT $3::bigint AS now) t
+    CROSS JOIN unnest($1::bigint[], $2::uuid[]) AS u (channel_id, id)
+    JOIN clean_requests r ON r.channel_id = u.channel_id AND r.id = u.id
+    JOIN channels ch ON ch.id = u.channel_id
+)
 INSERT INTO clean_marks (channel_id, request_id, user_id, history_from, sync_from, join_position, delivered_position,
     last_hide)
 SELECT r.channel_id, r.id, v.user_id,
-    greatest(v.join_position, v.settled_history_cutoff, ch.settled_history_cutoff, {{channels.policy_from}},
-        CASE WHEN {{channels.expired}} THEN ch.last_position + 1 END, (
-        SELECT max(e.cutoff) FROM clean_requests e
-        WHERE e.channel_id = r.channel_id AND e.user_id IN ('', v.user_id) AND e.state IN ('accepted', 'applied')
-            AND e.accepted_at < r.accepted_at)),
-    greatest(v.join_position, v.settled_sync_cutoff, ch.settled_sync_cutoff, (
-        SELECT max(e.cutoff) FROM clean_requests e
-        WHERE e.channel_id = r.channel_id AND e.user_id IN ('', v.user_id) AND e.state IN ('accepted', 'applied')
-            AND e.delete_compensated AND e.accepted_at <= r.accepted_at)),
+    greatest(v.join_position, v.settled_history_cutoff, r.history_from, earlier.history),
+    greatest(v.join_position, v.settled_sync_cutoff, r.settled_sync_cutoff, earlier.sync),
     v.join_position, v.delivered_position, v.last_hide
-FROM (SELECT $3::bigint AS now) t
-CROSS JOIN unnest($1::bigint[], $2::uuid[]) AS u (channel_id, id)
-JOIN clean_requests r ON r.channel_id = u.channel_id AND r.id = u.id
-JOIN channels ch ON ch.id = u.channel_id
+FROM r
 CROSS JOIN LATERAL (
     SELECT c.user_id, c.join_position, c.settled_history_cutoff, c.settled_sync_cutoff, c.delivered_position, c.last_hide
     FROM conversations c
-    WHERE c.channel_id = r.channel_id AND r.user_id IN ('', c.user_id) AND c.left_position IS NULL AND ch.type <> 4
+    WHERE c.channel_id = r.channel_id AND r.user_id IN ('', c.user_id) AND c.left_position IS NULL AND r.type <> 4
     UNION ALL
-    SELECT '', 0, 0, 9223372036854775807, 9223372036854775806, 0 WHERE ch.type = 4
+    SELECT '', 0, 0, 9223372036854775807, 9223372036854775806, 0 WHERE r.type = 4
 ) v
+CROSS JOIN LATERAL (
+    SELECT max(e.cutoff) FILTER (WHERE e.accepted_at < r.accepted_at) AS history,
+        max(e.cutoff) FILTER (WHERE e.delete_compensated) AS sync
+    FROM clean_requests e
+    WHERE e.channel_id = r.channel_id AND e.user_id IN ('', v.user_id) AND e.state IN ('accepted', 'applied')
+        AND e.accepted_at <= r.accepted_at
+) earlier
 
 -- name: update_applied
 -- Applied, with what apply saw; a request for a channel that does not exist has nothing to count.
 -- $1 channel ids, $2 ids, $3 now, $4 missed from, $5 window from
 UPDATE clean_requests r SET state = 'applied', applied_at = $3, missed_from = u.missed_from, window_from = u.window_from,
-    recall_stamp = coalesce(ch.last_recall, 0), held = coalesce({{channels.held}}, false), counted_to = -1,
-    counted_at = CASE WHEN ch.id IS NULL THEN $3::bigint END
+    recall_stamp = coalesce(ch.last_recall, 0), held = coalesce({{channels.held}}, false),
+    counted_to = CASE WHEN ch.id IS NOT NULL THEN -1 END, counted_at = CASE WHEN ch.id IS NULL THEN $3::bigint END
 FROM unnest($1::bigint[], $2::uuid[], $4::bigint[], $5::bigint[]) AS u (channel_id, id, missed_from, window_from)
 LEFT JOIN channels ch ON ch.id = u.channel_id
 WHERE r.channel_id = u.channel_id AND r.id = u.id AND r.state = 'accepted'
@@ -337,6 +355,53 @@ WHERE r.channel_id = $1 AND NOT r.emptied AND m.channel_id = r.channel_id AND m.
 -- index: recalls_pkey
 UPDATE recalls r SET emptied = true FROM channels ch
 WHERE r.channel_id = $1 AND NOT r.emptied AND ch.id = r.channel_id AND NOT {{channels.held}}
+
+-- name: delete_senders
+-- Who wrote in a channel, once all that he wrote is gone: he wrote nothing later than a day after the position. $1 channel,
+-- $2 most
+-- index: senders_by_position
+DELETE FROM senders s USING (
+    SELECT s.channel_id, s.user_id FROM senders s
+    WHERE s.channel_id = $1
+        AND s.position < (SELECT ch.reclaimed_to - 86400000000 FROM channels ch WHERE ch.id = $1)
+    ORDER BY s.position LIMIT $2
+) old
+WHERE s.channel_id = old.channel_id AND s.user_id = old.user_id
+    AND s.position < (SELECT ch.reclaimed_to - 86400000000 FROM channels ch WHERE ch.id = $1)
+
+-- name: list_forgettable
+-- Requests of a channel whose marks no receipt needs any more: those cancelled, and those settled of which nothing is left,
+-- as all below the grant is deleted. $1 channel, $2 most
+-- index: clean_requests_marked
+SELECT r.channel_id, r.id FROM clean_requests r
+WHERE r.channel_id = $1 AND r.counted_to IS NOT NULL AND r.state IN ('settled', 'cancelled')
+    AND CASE WHEN r.state = 'cancelled' THEN 0 ELSE r.cutoff END
+        <= (SELECT ch.reclaimed_to FROM channels ch WHERE ch.id = $1)
+LIMIT $2
+
+-- name: list_outdated
+-- Requests that ended longer ago than the app's journalDays and have marks. $1 now, $2 most
+-- index: clean_requests_ended
+SELECT r.channel_id, r.id FROM clean_requests r JOIN apps a ON a.app_key = r.app_key
+WHERE r.state IN ('settled', 'cancelled') AND r.counted_to IS NOT NULL
+    AND coalesce(r.settled_at, r.cancelled_at) <= $1::bigint - a.journal_days * 86400000000
+ORDER BY coalesce(r.settled_at, r.cancelled_at) LIMIT $2
+
+-- name: delete_marks
+-- $1 channel ids, $2 requests, $3 most
+-- index: clean_marks_pkey
+DELETE FROM clean_marks k USING (
+    SELECT k.channel_id, k.request_id, k.user_id FROM unnest($1::bigint[], $2::uuid[]) AS u (channel_id, id)
+    JOIN clean_marks k ON k.channel_id = u.channel_id AND k.request_id = u.id LIMIT $3
+) old
+WHERE k.channel_id = old.channel_id AND k.request_id = old.request_id AND k.user_id = old.user_id
+
+-- name: update_forgotten
+-- Those of these requests that have no marks left. $1 channel ids, $2 requests
+-- index: clean_requests_pkey
+UPDATE clean_requests r SET counted_to = NULL FROM unnest($1::bigint[], $2::uuid[]) AS u (channel_id, id)
+WHERE r.channel_id = u.channel_id AND r.id = u.id AND NOT EXISTS (
+    SELECT 1 FROM clean_marks k WHERE k.channel_id = r.channel_id AND k.request_id = r.id)
 
 -- name: release_channel
 -- The visit is over: look again when time alone may raise the floor, unless something marked the channel due meanwhile.

@@ -31,6 +31,7 @@ LEASE = 20 * SECOND
 _MOST_CHANNELS = 50
 _MOST_APPS, _MOST_MARKED = 10, 1_000
 _SLOW_SECONDS = 0.1
+_MOST_SIDE_ROWS = 5_000
 _LEAST_BATCH, _FIRST_BATCH, _MOST_BATCH = 100, 1_000, 5_000
 
 
@@ -95,10 +96,8 @@ class Reclaim:
                 deleted += await store.delete_reclaimed(connection, channel_id, floor.position)
             late = self._clock.now() > now + LEASE // 2
             if floor.found or late:
-                at = next_look if floor.found else now
-                async with self._database.writing() as connection:
-                    await apps_store.share_app(connection, app_key)
-                    await store.finish_reclaimed(connection, channel_id)
+                finished = await self._finish(channel_id, app_key, ends=now + LEASE // 2) and floor.found
+                at = next_look if finished else now
                 async with self._database.writing() as connection:
                     await store.release_channel(
                         connection,
@@ -109,10 +108,19 @@ class Reclaim:
                         look_at_rest=now + DAY,
                     )
                 return ReclaimReport(
-                    app_key=app_key, channel_id=channel_id, deleted=deleted, finished=floor.found
+                    app_key=app_key, channel_id=channel_id, deleted=deleted, finished=finished
                 )
             if self._batch is None:
                 await pace.after((self._clock.now() - began) / SECOND)
+
+    async def _finish(self, channel_id: int, app_key: str, *, ends: int) -> bool:
+        """Let go what went with the messages, in bounded steps; whether that was all."""
+        while True:
+            async with self._database.writing() as connection:
+                await apps_store.share_app(connection, app_key)
+                more = await store.finish_reclaimed(connection, channel_id, most=_MOST_SIDE_ROWS)
+            if not more or self._clock.now() > ends:
+                return not more
 
     async def _grant(self, channel_id: int, app_key: str, *, now: int, most: int) -> tuple[Floor, int | None]:
         async with self._database.writing() as connection:

@@ -8,7 +8,6 @@ fixed at acceptance, so what is sent later survives; and nothing here deletes a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import count
 from uuid import UUID
 
 from history.apps import store as apps_store
@@ -20,9 +19,11 @@ from history.delivery.model import Reach, reach
 from history.errors import Conflict, NotFound
 from history.retention import store
 from history.retention.model import (
+    EVERYONE,
     Accepted,
     ApplyReport,
     CleanDraft,
+    Overtaken,
     Pair,
     merged,
     new_request_id,
@@ -31,6 +32,7 @@ from history.retention.model import (
 
 _MOST_BATCH = 2_000
 _MOST_WAITING = 50_000
+_OVERTAKEN_TRIES = 10
 MOST_PAIRS = 500
 """Pairs that one transaction applies or settles: it holds their locks until its commit."""
 
@@ -51,12 +53,12 @@ class Cleans:
         """Write a request into the journal. A channel or user that does not exist is no error: nothing is taken."""
         return await self._batches.submit(draft)
 
-    def accepted_at(self, requests: int) -> int:
+    def accepted_at(self, requests: int, *, after: int = 0) -> int:
         """The first instant for so many requests: each comes a microsecond after the one before.
 
         Receipts tell what was in force before a request, so no two of a process are accepted at once.
         """
-        first = max(self._clock.now(), self._last_accepted + 1)
+        first = max(self._clock.now(), self._last_accepted + 1, after + 1)
         self._last_accepted = first + requests - 1
         return first
 
@@ -70,17 +72,40 @@ class Cleans:
         async def work() -> ApplyReport:
             async with self._database.writing() as connection:
                 reaches = await self._reaches(connection, pairs, now=now)
+                seen = await self._mark_everyone(connection, pairs, now=now)
                 await store.lock_pairs(connection, pairs)
                 rows = await store.list_unapplied(connection, pairs)
+                if not seen <= {row.id for row in rows}:
+                    raise Overtaken
                 if rows:
-                    # before the marks rise: a receipt tells what could be read without its request
+                    # before the cutoffs rise: a receipt tells what could be read without its request
+                    if unseen := [row for row in rows if row.id not in seen]:
+                        await store.insert_clean_marks(connection, unseen, now=now)
                     await store.update_applied(connection, rows, reaches, now=now)
                     await store.update_cutoffs(connection, merged(rows), settled=False)
                 highest = await store.list_highest_cutoffs(connection, pairs)
             forged = [pair for pair, score in scores.items() if score is not None and score > highest[pair]]
             return ApplyReport(applied=len(rows), forged=forged)
 
-        return await self._database.retrying(work)
+        for left in reversed(range(_OVERTAKEN_TRIES)):
+            try:
+                return await self._database.retrying(work)
+            except Overtaken:
+                # a cancel or another worker was first: what it left is what there is to do
+                if not left:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _mark_everyone(self, connection: Connection, pairs: Sequence[Pair], *, now: int) -> set[UUID]:
+        """Write down what everyone's requests will be counted against, before any lock: a group may have 100,000 members.
+
+        It is of one snapshot all the same. What cannot be of it, as joining, lies above the cutoffs.
+        """
+        everyones = [pair for pair in pairs if pair.user_id == EVERYONE]
+        rows = await store.list_unapplied(connection, everyones) if everyones else []
+        if rows:
+            await store.insert_clean_marks(connection, rows, now=now)
+        return {row.id for row in rows}
 
     async def forgotten(self, *, accepted_before: int) -> list[Pair]:
         """Pairs with work that the queue seems to have lost."""
@@ -119,6 +144,8 @@ class Cleans:
                 found = await store.get_cancelling(connection, app_key, channel_id, id_)
                 if found is None:
                     raise NotFound("There is no clean request of this requestId.")
+                # its receipt needs its marks no more: a visit lets them go
+                await store.mark_due(connection, [channel_id], now=self._clock.now())
                 await store.lock_pairs(connection, [found.pair])
                 now = self._clock.now()
                 # again, under the lock: apply and settle decide under it as well
@@ -141,22 +168,33 @@ class Cleans:
         return reaches
 
     async def _accept(self, drafts: Sequence[CleanDraft]) -> list[Accepted]:
-        now = self._clock.now()
-        ids = [new_request_id(now) for _ in drafts]
-        first = self.accepted_at(len(drafts))
-
         async def work() -> list[Accepted]:
             async with self._database.writing() as connection:
                 channels = await self._channels.prospective(connection, [draft.channel for draft in drafts])
-                requests = list(zip(channels, ids, drafts, count(first), strict=False))
-                cutoffs = await store.insert_clean_requests(connection, requests)
-            return [
-                Accepted(
-                    request_id=public_request_id(channel_id, id_),
-                    pair=Pair(draft.channel.app_key, channel_id, draft.user_id),
-                    cutoff=cutoffs[channel_id, id_],
-                )
-                for channel_id, id_, draft, _ in requests
-            ]
+                await apps_store.share_apps(connection, (draft.channel.app_key for draft in drafts))
+                return await self.write(connection, list(zip(channels, drafts, strict=True)))
 
         return await self._database.retrying(work)
+
+    async def write(
+        self, connection: Connection, drafts: Sequence[tuple[int, CleanDraft]], *, after: int = 0
+    ) -> list[Accepted]:
+        """Write requests (channel id, draft) into the journal, each accepted at an instant of its own, later than `after`.
+
+        The caller has the apps' rows, shared or locked: the instants are in the order in which these let requests through.
+        """
+        first = self.accepted_at(len(drafts), after=after)
+        ids = [new_request_id(first) for _ in drafts]
+        requests = [
+            (channel_id, id_, draft, first + number)
+            for number, ((channel_id, draft), id_) in enumerate(zip(drafts, ids, strict=True))
+        ]
+        cutoffs = await store.insert_clean_requests(connection, requests)
+        return [
+            Accepted(
+                request_id=public_request_id(channel_id, id_),
+                pair=Pair(draft.channel.app_key, channel_id, draft.user_id),
+                cutoff=cutoffs[channel_id, id_],
+            )
+            for channel_id, id_, draft, _ in requests
+        ]

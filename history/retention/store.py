@@ -7,16 +7,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from history.axis import NEVER
 from history.database import Connection, Row
 from history.delivery.model import Reach
 from history.queries import statement
-from history.retention.model import EVERYONE, Cancelling, CleanDraft, Cutoffs, Floor, Journalled, Pair
+from history.retention.model import (
+    EVERYONE,
+    Cancelling,
+    CleanDraft,
+    Cutoffs,
+    Floor,
+    Journalled,
+    Overtaken,
+    Pair,
+)
+
+_RULES = ("history", "missed", "compensated")
 
 
 def _columns(rows: Iterable[Sequence[Any] | Row], width: int) -> list[list[Any]]:
     found = list(rows)
     return [[row[number] for row in found] for number in range(width)]
+
+
+def _pair(row: Row) -> Pair:
+    return Pair(row["app_key"], row["channel_id"], row["user_id"])
 
 
 async def insert_clean_requests(
@@ -59,13 +76,24 @@ async def lock_pairs(connection: Connection, pairs: Sequence[Pair]) -> None:
         await connection.execute(statement("retention", "lock_conversations"), *_columns(users, 2))
 
 
+async def lock_planned(connection: Connection, channel_id: int, user_id: str) -> int:
+    """Lock what the plan of a clean depends on: the channel, and those whom it concerns.
+
+    When the latest of the channel's requests was accepted that are not settled; 0 where there is none.
+    """
+    await connection.execute(statement("retention", "lock_channels"), [channel_id])
+    if user_id == EVERYONE:
+        await connection.execute(statement("retention", "lock_members"), channel_id)
+    else:
+        await connection.execute(statement("retention", "lock_conversations"), [channel_id], [user_id])
+    last: int | None = await connection.fetchval(statement("retention", "get_last_accepted"), channel_id)
+    return last or 0
+
+
 async def _journalled(connection: Connection, name: str, *arguments: object) -> list[Journalled]:
     return [
         Journalled(
-            pair=Pair(row["app_key"], row["channel_id"], row["user_id"]),
-            id=row["id"],
-            cutoff=row["cutoff"],
-            delete_compensated=row["delete_compensated"],
+            pair=_pair(row), id=row["id"], cutoff=row["cutoff"], delete_compensated=row["delete_compensated"]
         )
         for row in await connection.fetch(statement("retention", name), *arguments)
     ]
@@ -88,50 +116,38 @@ async def list_settleable(connection: Connection, pairs: Sequence[Pair], *, now:
 async def list_highest_cutoffs(connection: Connection, pairs: Sequence[Pair]) -> dict[Pair, int]:
     """The highest cutoff that any request of these pairs ever had; -1 where there was none."""
     rows = await connection.fetch(statement("retention", "list_highest_cutoffs"), *_by_pair(pairs))
-    return {
-        Pair(row["app_key"], row["channel_id"], row["user_id"]): -1
-        if row["cutoff"] is None
-        else row["cutoff"]
-        for row in rows
-    }
+    return {_pair(row): row["cutoff"] for row in rows}
 
 
 async def update_cutoffs(connection: Connection, cutoffs: Mapping[Pair, Cutoffs], *, settled: bool) -> None:
     """Raise marks, or their settled twins. Never an insert: no clean makes a participant."""
     verb = "settle" if settled else "raise"
-    users = sorted(
-        (pair.channel_id, pair.user_id, value.history, value.sync)
-        for pair, value in cutoffs.items()
-        if pair.user_id != EVERYONE
-    )
-    channels = sorted(
-        (pair.channel_id, value.history, value.sync)
-        for pair, value in cutoffs.items()
-        if pair.user_id == EVERYONE
-    )
+    rows = sorted((pair.channel_id, pair.user_id, it.history, it.sync) for pair, it in cutoffs.items())
+    users = [row for row in rows if row[1] != EVERYONE]
+    channels = [(id_, history, sync) for id_, user, history, sync in rows if user == EVERYONE]
     if users:
         await connection.execute(statement("retention", f"{verb}_conversation_cutoffs"), *_columns(users, 4))
     if channels:
         await connection.execute(statement("retention", f"{verb}_channel_cutoffs"), *_columns(channels, 3))
 
 
+async def insert_clean_marks(connection: Connection, rows: Sequence[Journalled], *, now: int) -> None:
+    """Keep for the receipts of these requests what those whom they concern have now; Overtaken where others do so."""
+    columns = _columns(sorted((row.pair.channel_id, row.id) for row in rows), 2)
+    try:
+        await connection.execute(statement("retention", "insert_clean_marks"), *columns, now)
+    except asyncpg.UniqueViolationError as exc:
+        raise Overtaken from exc
+
+
 async def update_applied(
     connection: Connection, rows: Sequence[Journalled], reaches: Mapping[str, Reach], *, now: int
 ) -> None:
-    """These requests are in the marks now; what was seen under the locks is kept for their receipts."""
+    """These requests are in the cutoffs now."""
+    seen = ((row, reaches[row.pair.app_key]) for row in rows)
     columns = _columns(
-        (
-            (
-                row.pair.channel_id,
-                row.id,
-                reaches[row.pair.app_key].missed_from,
-                reaches[row.pair.app_key].window_from,
-            )
-            for row in rows
-        ),
-        4,
+        ((row.pair.channel_id, row.id, reach.missed_from, reach.window_from) for row, reach in seen), 4
     )
-    await connection.execute(statement("retention", "insert_clean_marks"), *columns[:2], now)
     await connection.execute(statement("retention", "update_applied"), *columns[:2], now, *columns[2:])
 
 
@@ -140,13 +156,7 @@ async def get_cancelling(
 ) -> Cancelling | None:
     """A request that somebody wants undone."""
     row = await connection.fetchrow(statement("retention", "get_cancelling"), app_key, channel_id, id_)
-    if row is None:
-        return None
-    return Cancelling(
-        pair=Pair(row["app_key"], row["channel_id"], row["user_id"]),
-        state=row["state"],
-        undo_until=row["undo_until"],
-    )
+    return Cancelling(pair=_pair(row), state=row["state"], undo_until=row["undo_until"]) if row else None
 
 
 async def cancel(
@@ -172,7 +182,7 @@ async def update_settled(connection: Connection, rows: Sequence[Journalled], *, 
 
 async def _pairs(connection: Connection, name: str, *arguments: object) -> list[Pair]:
     rows = await connection.fetch(statement("retention", name), *arguments)
-    return [Pair(row["app_key"], row["channel_id"], row["user_id"]) for row in rows]
+    return [_pair(row) for row in rows]
 
 
 async def list_forgotten_pairs(connection: Connection, *, accepted_before: int, most: int) -> list[Pair]:
@@ -209,9 +219,8 @@ async def update_mark_due_after(connection: Connection, app_key: str, was: int, 
 
 async def list_due_channels(connection: Connection, *, now: int, most: int) -> list[int]:
     """The channels whose floor is to be looked at, the longest due first."""
-    return [
-        row["id"] for row in await connection.fetch(statement("retention", "list_due_channels"), now, most)
-    ]
+    rows = await connection.fetch(statement("retention", "list_due_channels"), now, most)
+    return [row["id"] for row in rows]
 
 
 async def claim_channels(
@@ -230,20 +239,9 @@ async def get_floor(connection: Connection, channel_id: int, reach: Reach, *, mo
         statement("retention", "get_floor"), channel_id, most, reach.missed_from, reach.window_from, now
     )
     if row is None:
-        return Floor(
-            history=NEVER,
-            missed=NEVER,
-            compensated=NEVER,
-            end=0,
-            tip=0,
-            expires_at=None,
-            max_age=None,
-            held=False,
-            uncounted=False,
-        )
-    needed = {
-        name: NEVER if row[name] is None else row[name] for name in ("history", "missed", "compensated")
-    }
+        nobody = dict.fromkeys(_RULES, NEVER)
+        return Floor(**nobody, end=0, tip=0, expires_at=None, max_age=None, held=False, uncounted=False)
+    needed = {name: NEVER if row[name] is None else row[name] for name in _RULES}
     return Floor(
         **needed,
         end=row["ends"],
@@ -260,20 +258,44 @@ async def grant(connection: Connection, channel_id: int, floor: int) -> None:
     await connection.execute(statement("retention", "grant"), channel_id, floor)
 
 
-async def delete_reclaimed(connection: Connection, channel_id: int, below: int) -> int:
-    """Delete what is below both; how many rows went."""
-    status: str = await connection.execute(statement("retention", "delete_reclaimed"), channel_id, below)
+async def _deleted(connection: Connection, name: str, *arguments: object) -> int:
+    status: str = await connection.execute(statement("retention", name), *arguments)
     return int(status.removeprefix("DELETE "))
 
 
-async def finish_reclaimed(connection: Connection, channel_id: int) -> None:
-    """What goes with messages: rows that hid them, and the content of recalled ones where no hold covers them any more.
+async def delete_reclaimed(connection: Connection, channel_id: int, below: int) -> int:
+    """Delete what is below both; how many rows went."""
+    return await _deleted(connection, "delete_reclaimed", channel_id, below)
+
+
+async def finish_reclaimed(connection: Connection, channel_id: int, *, most: int) -> bool:
+    """What goes with messages: rows that hid them, who wrote them, what their receipts were counted against, and the content
+    of recalled ones where no hold covers them any more. Whether there is more of it.
 
     The caller shares the app's row, so that no hold comes in between.
     """
     await connection.execute(statement("retention", "delete_hidden"), channel_id)
     await connection.execute(statement("retention", "empty_recalled"), channel_id)
     await connection.execute(statement("retention", "update_emptied"), channel_id)
+    senders = await _deleted(connection, "delete_senders", channel_id, most)
+    forgettable = await connection.fetch(statement("retention", "list_forgettable"), channel_id, most)
+    marks = await _delete_marks(connection, forgettable, most=most)
+    return most in (senders, len(forgettable), marks)
+
+
+async def delete_old_marks(connection: Connection, *, now: int, most: int) -> int:
+    """Forget what receipts were counted against that are about to go; how many rows."""
+    outdated = await connection.fetch(statement("retention", "list_outdated"), now, most)
+    return await _delete_marks(connection, outdated, most=most)
+
+
+async def _delete_marks(connection: Connection, requests: Sequence[Row], *, most: int) -> int:
+    if not requests:
+        return 0
+    columns = _columns(requests, 2)
+    deleted = await _deleted(connection, "delete_marks", *columns, most)
+    await connection.execute(statement("retention", "update_forgotten"), *columns)
+    return deleted
 
 
 async def release_channel(

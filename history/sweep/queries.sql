@@ -75,29 +75,16 @@ DELETE FROM device_marks m USING unnest($1::bigint[], $2::text[]) AS u (channel_
 WHERE m.channel_id = u.channel_id AND m.user_id = u.user_id
 
 -- name: delete_old_requests
--- Requests that ended longer ago than the app's journalDays: the marks hold what a settled one did, a cancelled one did
--- nothing. $1 now, $2 most
+-- Requests that ended longer ago than the app's journalDays: the marks of conversations hold what a settled one did, a
+-- cancelled one did nothing. What it was counted against goes before it. $1 now, $2 most
 -- index: clean_requests_ended
 DELETE FROM clean_requests r USING (
     SELECT r.channel_id, r.id FROM clean_requests r JOIN apps a ON a.app_key = r.app_key
-    WHERE r.state IN ('settled', 'cancelled')
+    WHERE r.state IN ('settled', 'cancelled') AND r.counted_to IS NULL
         AND coalesce(r.settled_at, r.cancelled_at) <= $1::bigint - a.journal_days * 86400000000
     ORDER BY coalesce(r.settled_at, r.cancelled_at) LIMIT $2
 ) old
 WHERE r.channel_id = old.channel_id AND r.id = old.id
-
--- name: delete_counted_marks
--- What a receipt was counted against is not needed once nothing below its cutoff is on disk, or its request is gone.
--- $1 most
-DELETE FROM clean_marks k USING (
-    SELECT k.channel_id, k.request_id, k.user_id FROM clean_marks k
-    LEFT JOIN clean_requests r ON r.channel_id = k.channel_id AND r.id = k.request_id
-    WHERE r.id IS NULL OR (r.state IN ('settled', 'cancelled') AND r.counted_at IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM messages m WHERE m.channel_id = r.channel_id AND m.position < r.cutoff
-    ))
-    LIMIT $1
-) old
-WHERE k.channel_id = old.channel_id AND k.request_id = old.request_id AND k.user_id = old.user_id
 
 -- name: delete_old_jobs
 -- $1 now, $2 most

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from history.database import Connection, Database
+from history.retention import store as retention_store
 from history.sweep import model, store
 from history.sweep.model import SweepReport
 
@@ -24,10 +25,11 @@ class Sweep:
             message_keys=await self._delete("delete_lapsed_keys", now=now),
             recalls=await self._delete("delete_old_recalls", now=now),
             tokens=await self._delete("delete_ended_tokens", now=now),
+            # before their requests
+            clean_marks=await self._marks(now=now),
             clean_requests=await self._delete("delete_old_requests", now=now),
             devices=await self._devices(now=now),
             conversations=await self._conversations(now=now),
-            clean_marks=await self._marks(now=now),
             jobs=await self._delete("delete_old_jobs", now=now),
             retention_runs=await self._delete("delete_old_runs", now=now),
         )
@@ -45,7 +47,7 @@ class Sweep:
         return await self._batch(store.delete_ended_conversations, now=now)
 
     async def _marks(self, *, now: int) -> int:
-        return await self._batch(store.delete_counted_marks, now=now)
+        return await self._batch(retention_store.delete_old_marks, now=now)
 
     async def _batch(self, delete: Callable[..., Awaitable[int]], *, now: int) -> int:
         async def work() -> int:

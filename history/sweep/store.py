@@ -13,12 +13,6 @@ def _columns(rows: Sequence[Row], width: int) -> list[list[Any]]:
     return [[row[number] for row in rows] for number in range(width)]
 
 
-async def delete_counted_marks(connection: Connection, *, now: int, most: int) -> int:  # noqa: ARG001 - as all sweeps
-    """Forget what receipts were counted against, where all that they hid is gone; how many rows."""
-    status: str = await connection.execute(statement("sweep", "delete_counted_marks"), most)
-    return int(status.removeprefix("DELETE "))
-
-
 async def delete_side_rows(connection: Connection, name: str, *, now: int, most: int) -> int:
     """Run one of the statements that end rows of a side table; how many went."""
     status: str = await connection.execute(statement("sweep", name), now, most)

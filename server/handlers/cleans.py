@@ -7,7 +7,7 @@ import asyncio
 from history.apps.model import App
 from history.axis import MILLISECOND, NEVER
 from history.channels.model import ChannelType, channel_key
-from history.errors import InvalidInput, PlanChanged, TidemarkError
+from history.errors import InvalidInput, TidemarkError
 from history.jobs.model import Job, read_public_id
 from history.receipts.model import Filter, Receipt, Verdict
 from history.receipts.service import read_request_id
@@ -191,9 +191,10 @@ async def explain_message(call: Call[wire.Explain]) -> Reply:
 
 
 async def _accept(services: Services, draft: CleanDraft, *, plan_hash: str | None) -> Accepted:
-    if plan_hash is not None and (await services.receipts.preview(draft)).hash != plan_hash:
-        raise PlanChanged("The plan would differ now; preview it again and send the new planHash.")
-    accepted = await services.cleans.accept(draft)
+    if plan_hash is None:
+        accepted = await services.cleans.accept(draft)
+    else:
+        accepted = await services.receipts.accept(draft, plan_hash=plan_hash)
     await services.queue.announce(accepted)
     return accepted
 

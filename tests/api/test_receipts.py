@@ -147,6 +147,30 @@ async def test_a_batch_does_the_good_ones_and_names_the_bad(api: Api) -> None:
     assert (await status(api, done[2]["requestId"]))["channelId"] == "cid"
 
 
+async def test_a_batch_holds_each_item_against_its_own_plan(api: Api) -> None:
+    """The first of one plan is done, what follows would differ; other channels and those without a hash are done."""
+    plans = {}
+    for other in ("ann", "cid", "dan"):
+        await sent(api, "1", "2", sender=other)
+        body = {**DIRECT, "channelId": other}
+        plan = await api.do("channel/message/history/clean/preview", **body)
+        plans[other] = {**body, "planHash": plan["planHash"]}
+    await sent(api, "3", sender="dan")
+    items = [
+        plans["ann"],
+        plans["ann"],
+        plans["cid"],
+        plans["dan"],
+        {**DIRECT, "channelId": "ann"},
+        plans["ann"],
+    ]
+    done = (await api.do("channel/message/history/clean/batch", items=items))["items"]
+    assert sorted(item["code"] for item in (done[0], done[1], done[5])) in ([0, 4091, 4091], [4091] * 3)
+    assert [item["code"] for item in done[2:5]] == [0, 4091, 0]
+    assert [item["requestId"] is None for item in done] == [item["code"] != 0 for item in done]
+    assert [await api.contents("bob", other) for other in ("ann", "cid", "dan")] == [[], [], ["3", "2", "1"]]
+
+
 async def test_everyone_is_cleaned_for_all_and_each_message_counts_once(api: Api) -> None:
     await api.send("ann", "bob", content="1", isEchoToSender=1)
     api.clock.advance(SECOND)

@@ -9,6 +9,7 @@ INSERT INTO conversations (channel_id, user_id, app_key, joined_at, left_positio
     FROM generate_series(1, {many}) n;
 INSERT INTO conversations (channel_id, user_id, app_key, joined_at)
     SELECT 2, 'member' || n, 'app1', n FROM generate_series(1, {many} / 100) n;
+INSERT INTO senders SELECT n % (1 + {many} / 20), 'user' || n, n FROM generate_series(1, {many}) n;
 INSERT INTO device_marks (channel_id, user_id, device_id)
     SELECT n, 'user' || n % (1 + {many} / 100), 'd' FROM generate_series(1, {many}, 2) n;
 INSERT INTO devices (app_key, user_id, device_id, created_at, last_seen_at)
@@ -28,12 +29,13 @@ INSERT INTO jobs (id, app_key, kind, state, user_ids, before, source, created_at
     FROM generate_series(1, {many}, 50) n;
 INSERT INTO retention_runs (app_key, started_at, due, remaining, backlog_age)
     SELECT 'app' || n % 500, {noon} + n / 500 * 60000000::bigint, 0, 0, 0 FROM generate_series(1, {many}) n;
+INSERT INTO job_steps SELECT j.id, n, '{1,2}', '{1,1}' FROM jobs j, generate_series(1, 9) n;
 INSERT INTO messages SELECT n % (1 + {many} / 20), {noon} + n, 1, 'a', 't', 'c', NULL FROM generate_series(1, {many}) n;
 INSERT INTO clean_requests
     SELECT n % (1 + {many} / 20), gen_random_uuid(), 'app1', 1, '{a,b}', 'user' || n % 9, NULL, 1, false, 'app', NULL, 's',
     CASE n / 2 % 10 WHEN 0 THEN 'accepted' WHEN 1 THEN 'applied' ELSE 'settled' END, 1, {noon} + n, NULL,
     CASE WHEN n / 2 % 10 > 1 THEN {noon} + n END
     FROM generate_series(1, {many}, 2) n;
-UPDATE clean_requests SET counted_at = 1 WHERE state <> 'accepted';
+UPDATE clean_requests SET counted_at = 1, counted_to = 1 WHERE state <> 'accepted';
 INSERT INTO clean_marks SELECT channel_id, id, 'user' || n, 1, 1, 1, 1, 0 FROM clean_requests, generate_series(1, 3) n;
 ANALYZE;

@@ -19,7 +19,14 @@ from tests.factories import NOON
 ROOT = Path(__file__).parents[2]
 FEATURES = sorted(path.parent.name for path in ROOT.glob("history/*/queries.sql"))
 PRODUCT = ("history", "server", "worker", "cli", "migrations")
-UNDER_LOCKS = {"get_floor", "list_unapplied", "list_channels_after"}
+UNDER_LOCKS = {
+    "get_floor",
+    "list_unapplied",
+    "list_channels_after",
+    "lock_members",
+    "list_forgettable",
+    "list_outdated",
+}
 """Statements that only read, but inside a writer's transaction."""
 
 
@@ -170,7 +177,15 @@ def test_rows_are_locked_in_one_app_only() -> None:
         if lock.search(_bare(b.sql))
     }
     # jobs, as apps, is a small table that every node has
-    assert locking == {"lock_app": ["apps"], "share_app": ["apps"], "lock_job": ["jobs"]}
+    assert locking == {
+        "lock_app": ["apps"],
+        "share_app": ["apps"],
+        "share_apps": ["apps"],
+        "lock_job": ["jobs"],
+        "lock_members": ["conversations"],
+    }
+    # of one channel
+    assert "WHERE channel_id = $1 " in blocks("retention")["lock_members"].sql
 
 
 def _product_text() -> Iterator[tuple[str, str]]:

@@ -95,7 +95,7 @@ class World:
         channels = Channels(database)
         self.apps = Apps(database, clock, master_key=bytes(32))
         self.cleans = Cleans(database, channels, clock)
-        self.receipts = Receipts(database, self.apps, channels, clock, most_rows=BATCH)
+        self.receipts = Receipts(database, self.apps, channels, self.cleans, clock, most_rows=BATCH)
         self.reclaim = Reclaim(database, clock, batch=BATCH)
         self.queue = Queue(ground.redis, Breaker())
         self._membership = Membership(database, channels, clock)

@@ -9,7 +9,7 @@ import pytest
 from history.apps.model import key_hash
 from history.apps.service import USED_EVERY
 from history.axis import DAY, SECOND
-from history.errors import BadKey, InvalidInput, NotFound
+from history.errors import BadKey, InvalidInput, NotFound, UnknownApp
 from tests.factories import NOON, World, open_world
 
 
@@ -200,3 +200,24 @@ async def test_a_secret_of_no_app_is_not_rotated(world: World) -> None:
         await world.apps.rotate_secret("none")
     world.clock.advance(SECOND)
     assert (await world.apps.find(world.app_key)).secret == before
+
+
+@pytest.mark.parametrize("text", ["", "a\0b", "\ud800", "é" * 12, "a" * 400])
+async def test_what_is_no_app_key_is_no_app(world: World, text: str) -> None:
+    """Whatever is asked; Postgres, which cannot be asked for some of these, is not."""
+    apps = world.apps
+    for work in (
+        apps.settings(text),
+        apps.change(text, {"undo_seconds": 1}),
+        apps.rotate_secret(text),
+        apps.revoke_key(text, uuid4()),
+        apps.list_keys(text),
+        apps.create_key("one", kind="api", app_key=text),
+    ):
+        with pytest.raises(NotFound, match="no app"):
+            await work
+    with pytest.raises(UnknownApp):
+        await apps.find(text)
+    with pytest.raises(NotFound):
+        apps.check(text)
+    apps.check(world.app_key)

@@ -15,6 +15,7 @@ from history.jobs.model import Job, read_public_id
 from history.jobs.service import LEASE
 from history.retention import store as retention_store
 from tests.factories import NOON, World
+from tests.storage.test_races import append, held
 
 OTHERS = ("ann", "cid", "dan", "eve", "fay")
 
@@ -34,8 +35,7 @@ async def clean_user(
     flag: bool | None = None,
     undo: int | None = None,
 ) -> UUID:
-    """Start a clean of all channels of a user, a moment after what was sent."""
-    world.clock.advance(1_000)
+    """Start a clean of all channels of a user."""
     text = await world.jobs.clean_user(
         world.app_key, user, before=before, flag=flag, undo_seconds=undo, reason="leaves", source="test"
     )
@@ -141,6 +141,48 @@ async def test_what_is_sent_after_acceptance_survives_whenever_its_turn_comes(wo
     assert len(sent) == 11
 
 
+@pytest.mark.parametrize("off", [-3 * SECOND, 0, 3 * SECOND])
+async def test_no_clock_decides_what_was_sent_before_it(world: World, off: int) -> None:
+    """Positions run ahead of the instant where many are sent in it; the process that is asked may be behind, or ahead."""
+    for other in OTHERS[:3]:
+        for _ in range(3):
+            await world.send(other, "bob")
+    world.clock.set(NOON + off)
+    await clean_user(world)
+    world.clock.set(NOON)
+    kept = [await world.send(other, "bob") for other in OTHERS[:3]]
+    await to_the_end(world)
+    await world.apply()
+    assert [await world.history("bob", other) for other in OTHERS[:3]] == [[at] for at in kept]
+
+
+async def test_a_send_that_commits_after_it_survives_whatever_its_position(world: World) -> None:
+    """It had its position before the call was accepted, and is committed after it, before the channel's turn."""
+    await world.send()
+    async with held(world) as connection:
+        late = await append(connection, world)
+        world.clock.advance(SECOND)
+        await clean_user(world)
+    await to_the_end(world)
+    assert await world.history("bob", "ann") == [late]
+
+
+async def test_its_steps_are_the_channels_of_its_acceptance(world: World) -> None:
+    """One that he left since is cleaned as well; one that he came to has nothing to clean; no step is left in the end."""
+    await five(world)
+    g = await world.make_group("bob")
+    await world.post(g)
+    id_ = await clean_user(world)
+    await world.membership.leave(g, ["bob"])
+    new = await world.send("new", "bob")
+    assert await world.value("SELECT array_agg(cardinality(channel_ids)) FROM job_steps") == [2, 2, 2]
+    await to_the_end(world)
+    found = await job_of(world, id_)
+    assert (found.state, found.done, found.total) == ("done", 6, 6)
+    assert await world.history("bob", "new") == [new]
+    assert await world.value("SELECT count(*) FROM job_steps") == 0
+
+
 async def test_it_takes_what_the_request_says(world: World) -> None:
     """Only before an instant, with the flag and an undo window of its own."""
     for at in (NOON, NOON + SECOND):
@@ -153,7 +195,7 @@ async def test_it_takes_what_the_request_says(world: World) -> None:
     assert [tuple(row) for row in await world.rows(sql)] == [(True, "request", 7 * SECOND)]
 
 
-@pytest.mark.parametrize("statement", ["list_conversations_after", "insert_clean_requests", "update_job"])
+@pytest.mark.parametrize("statement", ["delete_next_step", "insert_clean_requests", "update_job"])
 async def test_a_crash_between_or_in_steps_repeats_and_loses_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch, statement: str
 ) -> None:

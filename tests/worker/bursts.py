@@ -18,7 +18,7 @@ def services_of(world: World) -> Services:
     return Services(
         cleans=world.cleans,
         reclaim=world.reclaim,
-        receipts=Receipts(world.database, world.apps, world.channels, world.clock),
+        receipts=Receipts(world.database, world.apps, world.channels, world.cleans, world.clock),
         jobs=Jobs(world.database, world.channels, world.cleans, world.clock),
         runs=world.runs,
         sweep=Sweep(world.database),

@@ -11,7 +11,7 @@ _LONGEST = 20 * SECOND
 
 async def count_applied(receipts: Receipts, clock: Clock) -> int:
     """Count what waits to be counted, for a while: the next job goes on; how many steps."""
-    began, steps = clock.now(), 0
-    while clock.now() < began + _LONGEST and (done := await receipts.count()):
+    until, steps = clock.now() + _LONGEST, 0
+    while clock.now() < until and (done := await receipts.count(until=until)):
         steps += done
     return steps
