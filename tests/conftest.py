@@ -80,6 +80,15 @@ async def database_url(servers: Servers, template_database: str) -> AsyncIterato
     await _run(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture(scope="module")
+def shared_database_url(servers: Servers, template_database: str) -> Iterator[str]:
+    """A database for tests of one module that empty it themselves."""
+    name = f"tidemark_test_{uuid4().hex[:12]}"
+    asyncio.run(_run(servers.database_url, f"CREATE DATABASE {name} TEMPLATE {template_database}"))
+    yield _named(servers.database_url, name)
+    asyncio.run(_run(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
 @pytest.fixture
 async def empty_database_url(servers: Servers) -> AsyncIterator[str]:
     """A database of the test's own with nothing in it, for tests of migrations."""
@@ -89,20 +98,23 @@ async def empty_database_url(servers: Servers) -> AsyncIterator[str]:
     await _run(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.fixture
-def redis_url(servers: Servers) -> Iterator[str]:
-    """A Redis database that no other process of this run uses, empty at the start and at the end."""
+@pytest.fixture(scope="session")
+def shared_redis_url(servers: Servers) -> str:
+    """A Redis database that no other process of this run uses."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
     number = 1 + int(worker.removeprefix("gw"))
     base = urlsplit(servers.redis_url)
-    url = (
-        f"{servers.redis_url}?db={number}"
-        if base.scheme == "unix"
-        else base._replace(path=f"/{number}").geturl()
-    )
-    with Redis.from_url(url) as client:
+    if base.scheme == "unix":
+        return f"{servers.redis_url}?db={number}"
+    return base._replace(path=f"/{number}").geturl()
+
+
+@pytest.fixture
+def redis_url(shared_redis_url: str) -> Iterator[str]:
+    """That Redis database, empty at the start and at the end."""
+    with Redis.from_url(shared_redis_url) as client:
         client.flushdb()
-        yield url
+        yield shared_redis_url
         client.flushdb()
 
 

@@ -149,17 +149,17 @@ async def _receipt(connection: Connection, row: Row) -> Receipt:
         cancelled_by=row["cancelled_by"],
         cancel_reason=row["cancel_reason"],
         numbers=_numbers(row, held=bool(row["held"])) if counted else None,
-        reclaimed_messages=await _reclaimed(connection, row, gone=gone) if counted else None,
+        reclaimed_messages=await _reclaimed(connection, row) if counted else None,
     )
 
 
-async def _reclaimed(connection: Connection, row: Row, *, gone: bool) -> int:
+async def _reclaimed(connection: Connection, row: Row) -> int:
     hidden: int = row["hidden"]
     if row["state"] == "cancelled":
         return 0
     # counted only where something of it can be gone, and something be left
-    if gone or not hidden or not row["touched"]:
-        return hidden if gone else 0
+    if not row["on_disk"] or not hidden or not row["touched"]:
+        return 0 if row["on_disk"] else hidden
     left: int = await connection.fetchval(
         statement("receipts", "count_on_disk"), row["channel_id"], row["id"]
     )

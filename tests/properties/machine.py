@@ -4,69 +4,40 @@ reads what the model says, and on disk is what the model says."""
 from __future__ import annotations
 
 from datetime import datetime
-from itertools import permutations
 from math import inf
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from tests.properties import rules
+from tests.properties.clean_rules import CleanRules
 from tests.properties.days import DAY, SECOND, first_instant, instant, local_date
-from tests.properties.model import ELSEWHERE, ENDLESS, EVERYONE, PairKey
-from tests.properties.steps import MOST_ROUNDS, Reaches, Sending, Steps
-from tests.properties.world import GROUPS, HALL, NEWS, USERS, Ground, GroupChange
-
-STRANGER = "nobody"
-DEVICES = ("phone", "tablet")
-ZONES = ("UTC", "Atlantic/Azores", "Africa/Cairo", "Asia/Beirut", "America/Havana", "Pacific/Kiritimati")
-STARTS = (
-    ("2026-03-28T12:00+00:00", "Asia/Beirut"),  # the next midnight is missing there
-    ("2026-04-23T12:00+00:00", "Africa/Cairo"),  # and there
-    ("2026-10-24T12:00+00:00", "Atlantic/Azores"),  # it comes twice
-    ("2026-10-31T12:00+00:00", "America/Havana"),
+from tests.properties.draws import (
+    LONGEST,
+    SETTINGS,
+    STARTS,
+    STRANGER,
+    SWEPT,
+    ZONES,
+    Changes,
+    devices,
+    group_changes,
+    groups,
+    indexes,
+    limits,
+    pairs,
+    sendings,
+    some_users,
+    ttls,
+    users,
 )
-LONGEST = 40 * DAY
-"""An example stays in months that others have made already: partitions are not what is tested here."""
-
-users = st.sampled_from(USERS)
-devices = st.sampled_from(DEVICES)
-# most happens between two and in one group, so that what a fault needs meets in one channel
-pairs = st.sampled_from(
-    ((USERS[0], USERS[1]), (USERS[1], USERS[0])) * 4
-    + tuple(permutations(USERS, 2))
-    + tuple((user, name) for user in USERS for name in (GROUPS[0],) * 4 + (GROUPS[1], HALL, HALL, NEWS, NEWS))
-)
-some_users = st.lists(users, min_size=1, max_size=3, unique=True)
-groups = st.sampled_from((GROUPS[0], GROUPS[0], GROUPS[0], GROUPS[1]))
-group_changes = st.sampled_from(
-    (GroupChange.JOIN,) * 3 + (GroupChange.LEAVE,) * 3 + (GroupChange.CREATE, GroupChange.DISMISS)
-)
-ttls = st.sampled_from((None, 60, 60, 24 * 60))
-indexes = st.integers(0, 5)
-limits = st.sampled_from((1, 2, 3, 100))
-flags = st.sampled_from((None, True, False))
-befores = st.tuples(indexes, st.sampled_from((-1, 0, 0, 1))) | st.sampled_from((None, 10**11, 10**14 - 1))
-sendings = st.builds(
-    Sending,
-    pair=pairs,
-    both=st.sampled_from((False, False, True)),
-    echoed=st.booleans(),
-    persisted=st.sampled_from((True, True, False)),
-    to=st.sampled_from((None, None)) | st.frozensets(users, min_size=1, max_size=2),
-    key=st.sampled_from((None, None, None, "k", "\u2603")),
-)
-SETTINGS = {
-    "multi_device_sync": st.booleans(),
-    "compensation_days": st.integers(0, 7),
-    "compensation_time_zone": st.sampled_from(ZONES),
-    "delete_compensated_on_clean": st.booleans(),
-    "missed_days": st.sampled_from((1, 2, 7)),
-    "undo_seconds": st.sampled_from((0, 0, 60, 86_400)),
-}
-Changes = dict[str, bool | int | str]
+from tests.properties.state import ELSEWHERE, ENDLESS, EVERYONE, PairKey
+from tests.properties.steps import Sending, Steps
+from tests.properties.upkeep import MOST_ROUNDS
+from tests.properties.world import GROUPS, HALL, USERS, Ground, GroupChange
 
 
-class Machine(RuleBasedStateMachine):
+class Machine(CleanRules):
     """Draws what happens; tests.properties.steps does it to the services and to the model."""
 
     ground: Ground
@@ -90,7 +61,7 @@ class Machine(RuleBasedStateMachine):
         begins, zone = start
         now = instant(datetime.fromisoformat(begins))
         self.steps = Steps(self.ground, now)
-        self.ends = now + LONGEST
+        self.begins, self.ends = now, now + LONGEST
         self.steps.change({"compensation_time_zone": zone, "undo_seconds": 0, **changes})
         self.steps.group(GroupChange.CREATE, GROUPS[0], members)
         self.steps.make_open(ttl, from_last=True)
@@ -101,39 +72,6 @@ class Machine(RuleBasedStateMachine):
     @rule(sends=st.lists(sendings, min_size=1, max_size=3))
     def send(self, sends: list[Sending]) -> None:
         self.steps.send(sends)
-
-    @rule(
-        pair=pairs,
-        whose=st.sampled_from((None, None, EVERYONE, STRANGER)),
-        requests=st.lists(st.tuples(befores, flags), min_size=1, max_size=2),
-        reaches=st.sampled_from(Reaches),
-    )
-    def clean(
-        self,
-        pair: tuple[str, str],
-        whose: str | None,
-        requests: list[tuple[tuple[int, int] | int | None, bool | None]],
-        reaches: Reaches,
-    ) -> None:
-        """One's own history or everyone's, once or twice: all, around some message's millisecond, or to a far time."""
-        user, other = pair
-        sent = self.steps.sent_in(pair)
-        for before, flag in requests:
-            sent_at = before if not isinstance(before, tuple) else None
-            if isinstance(before, tuple) and sent:
-                sent_at = sent[-1 - before[0] % len(sent)].position // 1000 + before[1]
-            owner = user if whose is None else whose
-            self.steps.clean(user, other, whose=owner, sent_at=sent_at, flag=flag, reaches=reaches)
-
-    @rule(pair=pairs, both=st.tuples(flags, flags), reaches=st.sampled_from(Reaches), receives=st.booleans())
-    def clean_on_all_sides(
-        self, pair: tuple[str, str], both: tuple[bool | None, bool | None], reaches: Reaches, receives: bool
-    ) -> None:
-        """Where all was received before, only the window keeps anything."""
-        if receives:
-            self._receive_all(pair, DEVICES[0])
-        for number, (user, name) in enumerate(self.steps.sides(pair)):
-            self.steps.clean(user, name, whose=user, sent_at=None, flag=both[number % 2], reaches=reaches)
 
     # groups, the open channel, recalls
 
@@ -188,10 +126,6 @@ class Machine(RuleBasedStateMachine):
         channel = self.steps.model.channels[place.channel]
         message = channel.messages.get(place.position)
         self.steps.recall(user or (message.sender if message else USERS[0]), place, admin=admin)
-
-    @rule(user=users, flag=flags)
-    def clean_a_channel_that_is_not_there(self, user: str, flag: bool | None) -> None:
-        self.steps.clean(user, STRANGER, whose=user, sent_at=None, flag=flag, reaches=Reaches.REDIS)
 
     @rule(pair=pairs, most=st.integers(1, 3))
     def read_history_in_pages(self, pair: tuple[str, str], most: int) -> None:
@@ -289,12 +223,12 @@ class Machine(RuleBasedStateMachine):
     @rule(
         index=indexes,
         offset=st.sampled_from((-1, 0, 1)),
-        of=st.sampled_from(("undo", "missed", "open")),
+        of=st.sampled_from(("undo", "missed", "open", "policy")),
         drains=st.booleans(),
     )
     def wait_for_an_end(self, index: int, offset: int, of: str, drains: bool) -> None:
-        """Of an undo window, of the time that a message may be missed, or of the open channel; the worker does all it can
-        before and after."""
+        """Of an undo window, of the time that a message may be missed or may stay by policy, or of the open channel; the
+        worker does all it can before and after."""
         model, sent = self.steps.model, self.steps.sent
         if drains:
             self.steps.drain()
@@ -304,7 +238,9 @@ class Machine(RuleBasedStateMachine):
         elif of == "undo" and model.journal:
             self._go_to(model.journal[-1 - index % len(model.journal)].undo_until + offset)
         else:
-            self._go_to(sent[-1 - index % len(sent)].position + model.settings.missed_days * DAY + offset)
+            place = sent[-1 - index % len(sent)]
+            age = model.max_age(model.scope_of(model.channels[place.channel])) if of == "policy" else None
+            self._go_to(place.position + (age or model.settings.missed_days) * DAY + offset)
         if drains:
             self.steps.drain()
 
@@ -331,13 +267,22 @@ class Machine(RuleBasedStateMachine):
 
     # the worker, in any order
 
-    @rule(step=st.integers(0, 4), most=st.sampled_from((1, 2, 500)))
+    @rule(step=st.integers(0, 8), most=st.sampled_from((1, 2, 500)))
     def work(self, step: int, most: int) -> None:
+        steps = self.steps
         if step == 0:
-            self.steps.apply_waiting(most)
+            steps.apply_waiting(most)
+        elif step == 1:
+            # nothing goes that a receipt still has to count
+            steps.count()
+            steps.visit_due()
+        elif step == 2:
+            steps.visit_before_counting()
+        elif step == 3 and steps.model.now < self.begins + SWEPT:
+            steps.sweep()
         else:
-            steps = self.steps
-            (steps.apply_forgotten, steps.settle, steps.mark_moved, steps.visit_due)[step - 1]()
+            jobs = (steps.apply_forgotten, steps.count, steps.settle, steps.mark_moved, steps.work_on_jobs)
+            jobs[step - 4]()
 
     @rule(seconds=st.sampled_from((0, 0, 6, 61)))
     def drain(self, seconds: int) -> None:
@@ -358,10 +303,6 @@ class Machine(RuleBasedStateMachine):
     def the_marks_are_what_the_model_says(self) -> None:
         self.steps.compare_marks()
 
-    def _go_to(self, now: int) -> None:
-        self.steps.go_to(min(now, self.ends))
-
-    def _receive_all(self, pair: tuple[str, str], device: str) -> None:
-        if sent := self.steps.sent_in(pair):
-            for user, _ in self.steps.sides(pair):
-                self.steps.acknowledge(user, device, sent[-1:])
+    @invariant()
+    def every_receipt_is_what_the_model_says(self) -> None:
+        self.steps.compare_receipts()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tests.properties.model import ENDLESS, EVERYONE, OPEN, Channel, Conversation, Cursor, Marks, Model, Sent
+from tests.properties.model import Model
+from tests.properties.state import ENDLESS, EVERYONE, OPEN, Channel, Conversation, Cursor, Marks, Sent
 
 MISSED, COMPENSATION = "missed", "compensation"
 NEW_DEVICE = "a device that has nothing"
-_ANYONE = Conversation()
+ANYONE = Conversation()
 """Who reads an open channel: no marks of his own."""
 
 
@@ -54,14 +55,14 @@ def history(model: Model, channel_id: int, user: str) -> list[int]:
     channel = model.channels.get(channel_id)
     conversation = _taking_part(channel, user)
     if channel is not None and channel.type == OPEN:
-        conversation = _ANYONE  # by the channel's cutoffs alone
+        conversation = ANYONE  # by the channel's cutoffs alone
     if channel is None or conversation is None or (channel.type == OPEN and model.ended(channel)):
         return []
-    first = max(_history_cutoffs(model, channel_id, user))
+    first = max(*_history_cutoffs(model, channel_id, user), model.policy_from(channel))
     return [
         at
         for at, message in reversed(channel.messages.items())
-        if at >= first and _shown(message, user, conversation)
+        if at >= first and shown(message, user, conversation)
     ]
 
 
@@ -134,8 +135,14 @@ def page(model: Model, user: str, device: str, *, limit: int, cursor: Cursor | N
 
 
 def floor(model: Model, channel_id: int) -> int:
-    """The lowest position that somebody may still be given, by settled cutoffs; where nobody may, the channel's end."""
+    """The lowest position that somebody may still be given, by settled cutoffs; where nobody may, the channel's end.
+
+    Nothing goes under a hold, nor before all receipts of the channel are counted.
+    """
     channel = model.channels[channel_id]
+    waits = any(at.channel == channel_id and at.state == "applied" and not at.counted for at in model.journal)
+    if waits or model.held(channel):
+        return 0
     return min(needed(model, channel_id), default=channel.last + 1)
 
 
@@ -144,7 +151,9 @@ def needed(model: Model, channel_id: int) -> list[int]:
     channel = model.channels[channel_id]
     if channel.type == OPEN:
         # of anyone, and for its history alone
-        first = channel.last + 1 if model.ended(channel) else channel.everyone.settled_history
+        first = max(channel.everyone.settled_history, model.policy_from(channel))
+        if model.ended(channel):
+            first = channel.last + 1
         return [at for at, message in channel.messages.items() if at >= first and _is_history(message)]
     return [
         at
@@ -169,14 +178,13 @@ def waits_for_others(model: Model, channel_id: int, position: int) -> bool:
 
 
 def _needs(model: Model, channel: Channel, message: Sent, user: str, conversation: Conversation) -> bool:
-    history_from = max(conversation.marks.settled_history, channel.everyone.settled_history)
+    settled = max(conversation.marks.settled_history, channel.everyone.settled_history)
+    history_from = max(settled, model.policy_from(channel))
     sync_from = max(conversation.marks.settled_sync, channel.everyone.settled_sync)
     return (
-        (message.position >= history_from and _shown(message, user, conversation))
-        or _is_missed(model, channel, message, user, conversation)
-        or (
-            message.position >= sync_from and _may_be_compensated(model, channel, message, user, conversation)
-        )
+        (message.position >= history_from and shown(message, user, conversation))
+        or is_missed(model, channel, message, user, conversation)
+        or (message.position >= sync_from and may_be_compensated(model, channel, message, user, conversation))
     )
 
 
@@ -185,7 +193,7 @@ def _origin(model: Model, channel_id: int, message: Sent, user: str, device: str
     conversation = _taking_part(channel, user)
     if conversation is None:
         return None
-    if _is_missed(model, channel, message, user, conversation):
+    if is_missed(model, channel, message, user, conversation):
         return MISSED
     mark = model.devices.get((channel_id, user, device))
     sync_from = max(
@@ -195,13 +203,13 @@ def _origin(model: Model, channel_id: int, message: Sent, user: str, device: str
     )
     lacking = message.position > (mark.position if mark else 0)
     in_force = message.position >= sync_from
-    if lacking and in_force and _may_be_compensated(model, channel, message, user, conversation):
+    if lacking and in_force and may_be_compensated(model, channel, message, user, conversation):
         return COMPENSATION
     return None
 
 
-def _is_missed(model: Model, channel: Channel, message: Sent, user: str, conversation: Conversation) -> bool:
-    # no cutoff has a say here
+def is_missed(model: Model, channel: Channel, message: Sent, user: str, conversation: Conversation) -> bool:
+    """The rule Missed; no cutoff has a say here."""
     return (
         channel.type != OPEN
         and message.sender != user
@@ -212,23 +220,24 @@ def _is_missed(model: Model, channel: Channel, message: Sent, user: str, convers
     )
 
 
-def _may_be_compensated(
+def may_be_compensated(
     model: Model, channel: Channel, message: Sent, user: str, conversation: Conversation
 ) -> bool:
-    # cutoffs and a device's own mark apart
-    if channel.type == OPEN or message.recalled or message.silent:
+    """The rule Compensation, cutoffs and a device's own mark apart."""
+    if channel.type == OPEN or message.recalled or message.silent or message.position in conversation.hidden:
         return False
     if message.position < max(model.window_from(), conversation.joined):
         return False
     if message.sender == user:
         return message.echoed
-    return _addressed(message, user) and not _is_missed(model, channel, message, user, conversation)
+    return _addressed(message, user) and not is_missed(model, channel, message, user, conversation)
 
 
-def _shown(message: Sent, user: str, conversation: Conversation) -> bool:
-    # cutoffs apart
+def shown(message: Sent, user: str, conversation: Conversation) -> bool:
+    """The rule History, cutoffs apart."""
     for_him = message.echoed if message.sender == user else _addressed(message, user)
-    return _is_history(message) and for_him and message.position >= conversation.joined
+    there = message.position >= conversation.joined and message.position not in conversation.hidden
+    return _is_history(message) and for_him and there
 
 
 def _is_history(message: Sent) -> bool:
@@ -242,7 +251,7 @@ def _addressed(message: Sent, user: str) -> bool:
 def _history_cutoffs(model: Model, channel_id: int, user: str) -> tuple[int, int]:
     # (everyone's, the user's): applied, and accepted but not yet applied
     channel = model.channels[channel_id]
-    conversation = channel.conversations.get(user, _ANYONE)
+    conversation = channel.conversations.get(user, ANYONE)
     both: list[tuple[Marks, str]] = [(channel.everyone, EVERYONE), (conversation.marks, user)]
     everyone, own = (max(marks.history, model.live(channel_id, whose)) for marks, whose in both)
     return everyone, own

@@ -9,97 +9,12 @@ made again; an account that takes part; a key that is claimed twice, in one batc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-
 import pytest
 
-from tests.properties.days import DAY, instant
-from tests.properties.model import MINUTE
-from tests.properties.steps import Reaches, Sending, Steps
-from tests.properties.world import GROUPS, HALL, NEWS, USERS, GroupChange, open_ground
-
-ANN, BOB, CID = USERS
-TEAM = GROUPS[0]
-PHONE = "phone"
-
-
-class Walk:
-    """Steps with a look around after each."""
-
-    def __init__(self, steps: Steps) -> None:
-        self.steps = steps
-
-    def group(self, change: GroupChange, *users: str) -> None:
-        """Of the group of all these walks."""
-        self._go(lambda: self.steps.group(change, TEAM, list(users)))
-
-    def send(
-        self,
-        user: str,
-        to: str,
-        *,
-        kept: bool = True,
-        echoed: bool = False,
-        only: str | None = None,
-        key: str | None = None,
-    ) -> None:
-        """One message."""
-        whom = frozenset([only]) if only else None
-        sending = Sending((user, to), both=False, echoed=echoed, persisted=kept, to=whom, key=key)
-        self._go(lambda: self.steps.send([sending, sending] if key else [sending]))
-
-    def receive(self, user: str) -> None:
-        """The last message, and so everything."""
-        self._go(lambda: self.steps.acknowledge(user, PHONE, self.steps.sent[-1:]))
-
-    def recall(self, user: str, number: int = -1, *, admin: bool = False) -> None:
-        """One of the messages."""
-        self._go(lambda: self.steps.recall(user, self.steps.sent[number], admin=admin))
-
-    def clean(self, user: str, name: str, *, flag: bool = True) -> None:
-        """All that the user has there, down to the disk."""
-        self._go(
-            lambda: self.steps.clean(user, name, whose=user, sent_at=None, flag=flag, reaches=Reaches.DISK)
-        )
-
-    def wait(self, by: int) -> None:
-        """Then the worker does all it can."""
-        self._go(lambda: self.steps.go_to(self.steps.model.now + by))
-        self.drain()
-
-    def drain(self) -> None:
-        """The worker does all it can."""
-        self._go(self.steps.drain)
-
-    def open(self, ttl: int | None, *, from_last: bool = True) -> None:
-        """The open channel."""
-        self._go(lambda: self.steps.make_open(ttl, from_last=from_last))
-
-    def destroy(self) -> None:
-        """The open channel."""
-        self._go(self.steps.destroy)
-
-    def kept(self) -> int:
-        """How many messages are there."""
-        return sum(len(channel.messages) for channel in self.steps.model.channels.values())
-
-    def _go(self, act: Callable[[], object]) -> None:
-        act()
-        self.steps.compare_readers()
-        self.steps.compare_disk()
-        self.steps.compare_marks()
-
-
-@pytest.fixture
-def walk(database_url: str, redis_url: str) -> Iterator[Walk]:
-    """An app without an undo window; a group of three."""
-    with open_ground(database_url, redis_url) as ground:
-        steps = Steps(ground, instant(datetime(2026, 10, 20, 12, tzinfo=UTC)))
-        steps.change({"undo_seconds": 0})
-        walk = Walk(steps)
-        walk.group(GroupChange.CREATE, ANN, BOB, CID)
-        yield walk
+from tests.properties.days import DAY
+from tests.properties.state import MINUTE
+from tests.properties.walk import ANN, BOB, CID, PHONE, TEAM, Walk
+from tests.properties.world import HALL, NEWS, GroupChange
 
 
 def test_who_left_holds_nothing_up_and_reads_nothing(walk: Walk) -> None:

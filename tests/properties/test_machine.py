@@ -14,8 +14,15 @@ A machine that finds nothing may be blind, so these faults were planted, one at 
     a message that is not stored for history, a changed setting;
   members of Redis left there after their work was done.
 
-Groups, recalls, open channels, keys and accounts came later. What needs a rare order of them is walked through step by step,
-on the same ground, in tests.properties.test_channel_types.
+Groups, recalls, open channels, keys and accounts came later, and then undo, receipts, previews, batches, jobs, hiding, holds
+and policies. What needs a rare order of them is walked through step by step, on the same ground, in
+tests.properties.test_channel_types and tests.properties.test_clean_walks. The machine itself met, of 60 examples:
+  a device whose told cutoff only rises (after 520 steps), a cancel that lowers below another request (240; everyone's 130) or
+    below what settled (2,600; the sync cutoff 450);
+  ids ignored in compensation (150) or in history (380); a policy that the floor does not know (390); a hold that it ignores
+    (200);
+  kept as missed without having been hidden (290); everyone's messages counted for each user (220); a preview (280) or a receipt
+    (180) that ignores live requests; a batch that stops at what is wrong (180).
 """
 
 from __future__ import annotations
@@ -51,7 +58,7 @@ def _run(database_url: str, redis_url: str, *, examples: int, steps: int) -> Non
 
 @pytest.mark.timeout(900)
 def test_what_is_read_and_kept_is_what_the_model_says(database_url: str, redis_url: str) -> None:
-    _run(database_url, redis_url, examples=60, steps=50)
+    _run(database_url, redis_url, examples=60, steps=40)
 
 
 @pytest.mark.slow

@@ -11,10 +11,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.properties import rules
+from tests.properties.clean_steps import Reaches
 from tests.properties.days import MINUTE, first_instant, instant, local_date
-from tests.properties.machine import STARTS
-from tests.properties.model import EVERYONE
-from tests.properties.steps import Reaches, Sending, Steps
+from tests.properties.draws import STARTS
+from tests.properties.state import EVERYONE
+from tests.properties.steps import Sending, Steps
 from tests.properties.world import open_ground
 
 PAIR = ("ann", "b:ob")

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 from arq.connections import ArqRedis
+from msgspec import Struct
 
 from history.apps.service import Apps
 from history.channels.membership import Membership
@@ -18,30 +19,44 @@ from history.channels.model import ChannelKey, ChannelType, channel_key, derived
 from history.channels.service import Channels
 from history.cursors import read_message_id
 from history.database import Database, open_database
+from history.delivery.conversations import Conversations
 from history.delivery.model import Reader, SyncPage
 from history.delivery.service import Delivery
 from history.errors import Conflict, InvalidInput, NotFound
+from history.jobs.service import Jobs
 from history.messages.model import Draft, Flags, Message, Range
 from history.messages.service import Messages
+from history.policies.service import Policies
+from history.receipts.model import Filter, Receipt
 from history.receipts.service import Receipts
-from history.retention.model import WAITING_PAIRS, Accepted, CleanDraft, Pair, cutoff_before, queue_member
+from history.retention.model import WAITING_PAIRS, CleanDraft, Pair, cutoff_before, queue_member
 from history.retention.reclaim import Reclaim
 from history.retention.service import Cleans
+from history.runs.service import Runs
+from history.sweep.service import Sweep
+from server.calls import Call, Handler, Who
+from server.limits import Limits
 from server.queue import Breaker, Queue, open_redis
+from server.services import Services
 from tests.clock import FixedClock
-from tests.properties.model import EVERYONE, Marks, PairKey, Sent
 from tests.properties.rules import Given, Notice, TakenBack
+from tests.properties.state import EVERYONE, Marks, PairKey, Sent
 
 T = TypeVar("T")
 BATCH = 2
 """Rows that reclaim takes at once: small, so that a visit has several grants."""
+COUNTED = 5
+"""Rows that a step of counting judges."""
 USERS = ("ann", "b:ob", "ćile")
 GROUPS = ("team", "b:and")
 HALL, NEWS = "hall", "news"
 """The open channel, and the account of the system channels."""
+_MOST_RECEIPTS = 10_000
 _WHOLE_AXIS = Range(first=0, end=1 << 62)
 _EMPTY = (
-    "DELETE FROM messages; DELETE FROM message_keys; DELETE FROM recalls; DELETE FROM device_marks; DELETE FROM devices;"
+    "DELETE FROM clean_marks; DELETE FROM job_steps; DELETE FROM jobs; DELETE FROM senders;"
+    " DELETE FROM hidden_messages; DELETE FROM holds; DELETE FROM policies;"
+    " DELETE FROM messages; DELETE FROM message_keys; DELETE FROM recalls; DELETE FROM device_marks; DELETE FROM devices;"
     " DELETE FROM conversations; DELETE FROM clean_requests; DELETE FROM channels; DELETE FROM keys; DELETE FROM apps"
 )
 
@@ -95,12 +110,33 @@ class World:
         channels = Channels(database)
         self.apps = Apps(database, clock, master_key=bytes(32))
         self.cleans = Cleans(database, channels, clock)
-        self.receipts = Receipts(database, self.apps, channels, self.cleans, clock, most_rows=BATCH)
+        self.receipts = Receipts(database, self.apps, channels, self.cleans, clock, most_rows=COUNTED)
+        self.policies = Policies(database, clock)
+        self.jobs = Jobs(database, channels, self.cleans, clock)
         self.reclaim = Reclaim(database, clock, batch=BATCH)
-        self.queue = Queue(ground.redis, Breaker())
+        self.sweep = Sweep(database)
+        breaker = Breaker()
+        self.queue = Queue(ground.redis, breaker)
         self._membership = Membership(database, channels, clock)
         self._messages = Messages(database, channels, clock)
         self._delivery = Delivery(database, self.apps, channels, clock)
+        self._services = Services(
+            apps=self.apps,
+            membership=self._membership,
+            messages=self._messages,
+            delivery=self._delivery,
+            conversations=Conversations(database, channels, clock),
+            runs=Runs(database, self.apps, clock),
+            cleans=self.cleans,
+            receipts=self.receipts,
+            jobs=self.jobs,
+            policies=self.policies,
+            queue=self.queue,
+            limits=Limits(ground.redis, breaker),
+            clock=clock,
+            database=database,
+            redis=ground.redis,
+        )
         self.app_key = self.run(self._begin())
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -179,20 +215,32 @@ class World:
         """The open channel ends."""
         await self._membership.destroy_open([self.key(USERS[0], HALL)])
 
-    async def clean(
-        self, user: str, other: str, *, whose: str, sent_at: int | None, flag: bool | None
-    ) -> Accepted:
-        """Ask for a clean of the channel of user and other."""
-        return await self.cleans.accept(
-            CleanDraft(
-                channel=self.key(user, other),
-                user_id=whose,
-                operator=None if whose != EVERYONE else user,
-                before=cutoff_before(sent_at),
-                delete_compensated=flag,
-                reason=None,
-                source="test",
-            )
+    async def call(self, handler: Handler, body: Struct) -> Any:
+        """Let a handler of the API answer the app."""
+        app = await self.apps.find(self.app_key)
+        call = Call(services=self._services, who=Who(app=app), body=body, path={}, query={})
+        return (await handler(call)).result
+
+    def draft(
+        self,
+        user: str,
+        other: str,
+        *,
+        whose: str,
+        sent_at: int | None,
+        flag: bool | None,
+        undo: int | None = None,
+    ) -> CleanDraft:
+        """A clean of the channel of user and other, on its way."""
+        return CleanDraft(
+            channel=self.key(user, other),
+            user_id=whose,
+            operator=None if whose != EVERYONE else user,
+            before=cutoff_before(sent_at),
+            delete_compensated=flag,
+            undo_seconds=undo,
+            reason=None,
+            source="test",
         )
 
     async def history(
@@ -214,6 +262,13 @@ class World:
         """One page; without a cursor and not reinstalled it writes nothing."""
         reader = Reader(app_key=self.app_key, user_id=user, device_id=device)
         return await self._delivery.sync(reader, limit=limit, cursor=cursor, reinstalled=reinstalled)
+
+    async def all_receipts(self) -> list[Receipt]:
+        """Of the app, the newest first."""
+        wanted = Filter(app_key=self.app_key)
+        found, cursor = await self.receipts.list(wanted, None, cursor=None, most=_MOST_RECEIPTS)
+        assert cursor is None
+        return found
 
     async def read_by_account(self, user: str) -> list[Message]:
         """What the account reads of what it sent a user."""
@@ -266,7 +321,9 @@ class World:
         # an app of the example's own; what the last example left would only make the worker's rounds longer
         await self._ground.connection.execute(_EMPTY)
         await self.redis.flushdb()
-        return (await self.apps.create("example")).app_key
+        app_key = (await self.apps.create("example")).app_key
+        await self.apps.change(app_key, {"clean_rate_limit": 0})
+        return app_key
 
 
 def type_of(name: str) -> ChannelType:
