@@ -19,7 +19,7 @@ from history.messages import store
 from history.messages.model import Flags, Message
 from history.policies.model import Hold
 from tests.factories import ALWAYS, NOON, World, open_world
-from tests.storage.test_races import append, before, held, somebody_waits
+from tests.storage.test_races import before, held, somebody_waits
 
 ROW = "SELECT content, metadata, flags, edited_at FROM messages WHERE position = $1"
 
@@ -251,12 +251,15 @@ async def _begun(connection: Any, world: World, position: int) -> None:
 
 
 async def _refused_while(
-    world: World, sent: int, event: Callable[[asyncpg.Connection], Awaitable[object]]
+    world: World,
+    sent: int,
+    event: Callable[[asyncpg.Connection], Awaitable[object]],
+    key: ChannelKey | None = None,
 ) -> type[BaseException]:
     """How an edit ends that began while the event had not committed."""
     async with held(world) as connection:
         await event(connection)
-        editing = asyncio.create_task(edit(world, world.channel(), sent))
+        editing = asyncio.create_task(edit(world, key or world.channel(), sent))
         await somebody_waits(world)
     [outcome] = await asyncio.gather(editing, return_exceptions=True)
     assert isinstance(outcome, BaseException), outcome
@@ -320,17 +323,18 @@ async def test_a_hold_waits_for_an_edit_that_has_begun(world: World) -> None:
 
 
 async def test_an_edit_that_waits_for_a_held_users_message_keeps_the_content(world: World) -> None:
-    """A hold on a user covers the channels where he sent: from his first message there."""
-    key = world.channel()
-    sent = await world.send(content="evidence")
+    """A hold on a user covers the groups where he sent: from his first message there."""
+    key = await world.make_group("bob")
+    sent = await world.post(key, content="evidence")
     await world.policies.place_hold(world.app_key, channel=None, user_id="eve", reason="case")
     await edit(world, key, sent, content="not yet")
+    channel_id = await world.id_of(key)
 
     async def post(connection: Any) -> None:
-        position = await append(connection, world)
-        await connection.execute("UPDATE messages SET sender = 'eve' WHERE position = $1", position)
+        await store.reserve_positions(connection, {channel_id: 1}, {}, now=world.clock.now())
+        await store.upsert_senders(connection, {(channel_id, "eve"): world.clock.now()})
 
-    assert await _refused_while(world, sent, post) is Conflict
+    assert await _refused_while(world, sent, post, key) is Conflict
     assert (await _row(world, sent))[0] == "not yet"
 
 

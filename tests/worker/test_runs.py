@@ -51,7 +51,7 @@ async def test_what_two_workers_did_at_once_is_in_one_row_and_told_once(world: W
 async def test_a_job_whose_counting_takes_long_has_its_row_first(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def slow() -> int:
+    async def slow(**_: object) -> int:
         assert await rows(world) == [(NOON, 0, 0, 0)]
         world.clock.advance(WINDOW)
         return 0
