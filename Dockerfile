@@ -16,7 +16,8 @@ COPY server ./server
 COPY worker ./worker
 COPY cli ./cli
 RUN pip install --no-cache-dir --no-build-isolation --no-deps --editable . \
-    && useradd --system --no-create-home --shell /usr/sbin/nologin tidemark
+    && useradd --system --no-create-home --shell /usr/sbin/nologin tidemark \
+    && install --directory --owner=tidemark --mode=0700 /var/lib/tidemark
 
 USER tidemark
 EXPOSE 8080

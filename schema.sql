@@ -3,7 +3,7 @@
 -- Every instant and every position is a bigint: microseconds since the epoch, one axis for both.
 -- A message is cleaned when its position is below a cutoff, so every rule is a comparison.
 -- Ids are the app's own text, compared byte by byte: COLLATE "C" everywhere.
--- On Citus, channels, messages, senders, message_keys, recalls, conversations, device_marks and clean_requests are
+-- On Citus, channels, messages, senders, message_keys, recalls, media_refs, conversations, device_marks and clean_requests are
 -- distributed by channel and co-located; the others are reference tables. So no table of those is unique without its channel.
 
 CREATE TABLE schema_version (
@@ -52,6 +52,11 @@ CREATE TABLE apps (
     tencent_admin text COLLATE "C" NOT NULL DEFAULT 'administrator',
     -- what UserSigs are signed with, sealed as the secret is, under another name
     tencent_key bytea,
+    -- files: the largest one (0: none are taken), their types (*/*: any), and after how long one goes that no message
+    -- ever referred to
+    media_max_bytes integer NOT NULL DEFAULT 20971520,
+    media_types text NOT NULL DEFAULT '*/*',
+    media_unused_hours integer NOT NULL DEFAULT 24,
     CONSTRAINT apps_pkey PRIMARY KEY (app_key),
     CONSTRAINT apps_name_size CHECK (length(name) BETWEEN 1 AND 64),
     CONSTRAINT apps_compensation_days_range CHECK (compensation_days BETWEEN 0 AND 7),
@@ -70,7 +75,10 @@ CREATE TABLE apps (
     -- a request names its app by this number alone
     CONSTRAINT apps_tencent_sdk_app_id_key UNIQUE (tencent_sdk_app_id),
     CONSTRAINT apps_tencent_sdk_app_id_range CHECK (tencent_sdk_app_id BETWEEN 1 AND 4294967295),
-    CONSTRAINT apps_tencent_admin_size CHECK (length(tencent_admin) BETWEEN 1 AND 64)
+    CONSTRAINT apps_tencent_admin_size CHECK (length(tencent_admin) BETWEEN 1 AND 64),
+    CONSTRAINT apps_media_max_bytes_range CHECK (media_max_bytes >= 0),
+    CONSTRAINT apps_media_types_size CHECK (length(media_types) BETWEEN 1 AND 1024),
+    CONSTRAINT apps_media_unused_hours_range CHECK (media_unused_hours BETWEEN 1 AND 8760)
 );
 COMMENT ON TABLE apps IS 'A tenant: its secret and its settings. Grants take the row FOR SHARE, what may lower a floor FOR UPDATE.';
 
@@ -103,6 +111,20 @@ CREATE TABLE tokens (
 COMMENT ON TABLE tokens IS 'Access tokens of users, hashed. An expired one goes at the next sweep.';
 CREATE INDEX tokens_by_user ON tokens (app_key, user_id);
 CREATE INDEX tokens_by_expiry ON tokens (expires_at);
+
+CREATE TABLE instances (
+    app_key text COLLATE "C" NOT NULL,
+    user_id text COLLATE "C" NOT NULL,
+    -- SHA-256 of its token of 256 random bits, shown once and never stored; null: only its app's keys open it
+    hash bytea,
+    connected boolean NOT NULL DEFAULT true,
+    created_at bigint NOT NULL,
+    CONSTRAINT instances_pkey PRIMARY KEY (app_key, user_id),
+    -- a request shows its token alone
+    CONSTRAINT instances_hash_key UNIQUE (hash),
+    CONSTRAINT instances_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
+);
+COMMENT ON TABLE instances IS 'RyzeAPI''s instances: users with a token of their own, or who are switched off. A row stays as long as its app.';
 
 CREATE TABLE channels (
     -- 63 bits of SHA-256 over (app, type, key, attempt): derived, not looked up
@@ -137,6 +159,9 @@ CREATE TABLE channels (
     common_position bigint,
     -- an append looks for the conversations that it brings back; set and cleared under the row's lock
     some_removed boolean NOT NULL DEFAULT false,
+    -- the third kind: what cleans gave up of the files; never read where messages are shown
+    media_cutoff bigint NOT NULL DEFAULT 0,
+    settled_media_cutoff bigint NOT NULL DEFAULT 0,
     CONSTRAINT channels_pkey PRIMARY KEY (id),
     CONSTRAINT channels_type_known CHECK (type IN (1, 3, 4, 6)),
     CONSTRAINT channels_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
@@ -220,6 +245,8 @@ CREATE TABLE conversations (
     removals integer NOT NULL DEFAULT 0,
     -- it is, and his devices are to hear of it
     tell_removed boolean NOT NULL DEFAULT false,
+    media_cutoff bigint NOT NULL DEFAULT 0,
+    settled_media_cutoff bigint NOT NULL DEFAULT 0,
     CONSTRAINT conversations_pkey PRIMARY KEY (channel_id, user_id)
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE conversations IS 'One user''s view of one channel. Made by the first message or by joining, never by a clean.';
@@ -364,6 +391,10 @@ CREATE TABLE clean_requests (
     kept_missed bigint NOT NULL DEFAULT 0,
     kept_compensation bigint NOT NULL DEFAULT 0,
     job_id uuid,
+    -- raises the media cutoff too; and what went of the files in the end
+    delete_media boolean NOT NULL DEFAULT false,
+    reclaimed_files bigint NOT NULL DEFAULT 0,
+    reclaimed_bytes bigint NOT NULL DEFAULT 0,
     CONSTRAINT clean_requests_pkey PRIMARY KEY (channel_id, id),
     CONSTRAINT clean_requests_state_known CHECK (state IN ('accepted', 'applied', 'settled', 'cancelled')),
     CONSTRAINT clean_requests_flag_from_known CHECK (delete_compensated_from IN ('request', 'app')),
@@ -420,6 +451,7 @@ CREATE TABLE jobs (
     cancelled_at bigint,
     cancelled_by text,
     cancel_reason text,
+    delete_media boolean NOT NULL DEFAULT false,
     CONSTRAINT jobs_pkey PRIMARY KEY (id),
     CONSTRAINT jobs_kind_known CHECK (kind IN ('clean-user', 'recall-by-sender')),
     CONSTRAINT jobs_state_known CHECK (state IN ('running', 'done', 'cancelled')),
@@ -439,6 +471,50 @@ CREATE TABLE job_steps (
     CONSTRAINT job_steps_job_fkey FOREIGN KEY (job_id) REFERENCES jobs (id)
 );
 COMMENT ON TABLE job_steps IS 'What a clean of a user has still to do. A row goes when its step is done, or its job is cancelled.';
+
+CREATE TABLE media (
+    -- 122 random bits: the public id says nothing else
+    id uuid NOT NULL,
+    app_key text COLLATE "C" NOT NULL,
+    -- null: the backend, by an API key
+    uploader text COLLATE "C",
+    type text COLLATE "C" NOT NULL,
+    bytes bigint NOT NULL DEFAULT 0,
+    sha256 bytea,
+    -- the row is there before the object and goes after it: what is neither whole nor gone says so
+    state text NOT NULL DEFAULT 'uploading',
+    created_at bigint NOT NULL,
+    -- when to see whether it may go; null: not before something takes a reference away
+    look_at bigint,
+    CONSTRAINT media_pkey PRIMARY KEY (id),
+    CONSTRAINT media_state_known CHECK (state IN ('uploading', 'ready', 'deleting')),
+    CONSTRAINT media_whole CHECK (state <> 'ready' OR sha256 IS NOT NULL),
+    CONSTRAINT media_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
+);
+COMMENT ON TABLE media IS 'Files; their bytes are in the object store. Sends share the row, what deletes it locks it.';
+CREATE INDEX media_due ON media (look_at) WHERE look_at IS NOT NULL;
+CREATE INDEX media_by_app ON media (app_key, id);
+
+CREATE TABLE media_refs (
+    channel_id bigint NOT NULL,
+    position bigint NOT NULL,
+    media_id uuid NOT NULL,
+    app_key text COLLATE "C" NOT NULL,
+    -- as the message had them: the message itself may be gone
+    flags smallint NOT NULL,
+    sender text COLLATE "C" NOT NULL,
+    recipients text[] COLLATE "C",
+    -- when it was seen that the message is gone; null: it is on disk, or a hold covers it
+    gone_at bigint,
+    -- those who had deleted the message by its id
+    hidden_by text[] COLLATE "C",
+    -- of a message that is gone: one who did not give up the file (empty: everyone, in an open channel); null: nobody keeps it
+    keeper text COLLATE "C",
+    CONSTRAINT media_refs_pkey PRIMARY KEY (channel_id, position, media_id)
+);
+COMMENT ON TABLE media_refs IS 'Which message says media:[id]. A file goes when nothing here needs it; its rows go with it.';
+CREATE INDEX media_refs_by_media ON media_refs (media_id, channel_id, position);
+CREATE INDEX media_refs_kept ON media_refs (app_key, media_id) WHERE keeper IS NOT NULL;
 
 CREATE TABLE retention_runs (
     app_key text COLLATE "C" NOT NULL,

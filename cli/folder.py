@@ -30,6 +30,7 @@ class DataFolder:
         self.logs = self.path / "logs"
         self.demo = self.path / "demo.json"
         self.master_key = self.path / "master.key"
+        self.media = self.path / "media"
 
     @property
     def mark(self) -> str:

@@ -9,6 +9,7 @@ import click
 from cli.apps import apps, keys
 from cli.demo import demo
 from cli.errors import as_sentences
+from cli.media import media
 from cli.parts import migrate, serve, worker
 from cli.up import up
 
@@ -27,5 +28,5 @@ def main() -> None:
     """Tidemark: a self-hosted chat message store with a history-retention service."""
 
 
-for command in (up, serve, worker, migrate, apps, keys, demo):
+for command in (up, serve, worker, migrate, apps, keys, media, demo):
     main.add_command(command)

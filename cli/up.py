@@ -98,6 +98,8 @@ def _environ(folder: DataFolder, embedded: Embedded, host: str, port: int) -> di
         "TIDEMARK_LOG_FORMAT": "text",
         "PYTHONUNBUFFERED": "1",
     }
+    if not os.environ.get("TIDEMARK_MEDIA_URL"):
+        ours["TIDEMARK_MEDIA_DIR"] = os.environ.get("TIDEMARK_MEDIA_DIR") or str(folder.media)
     # A key in the environment is meant for another database than this folder's.
     return {**{name: value for name, value in os.environ.items() if name != "TIDEMARK_MASTER_KEY"}, **ours}
 

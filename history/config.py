@@ -27,6 +27,8 @@ class Settings:
     """TIDEMARK_HOST: the address that the API listens on."""
     port: int = 8080
     """TIDEMARK_PORT: the port that the API listens on, 1 to 65535."""
+    media: str = field(default="", repr=False)
+    """TIDEMARK_MEDIA_DIR, a folder, or TIDEMARK_MEDIA_URL, s3://bucket/prefix: where files are. Neither: none are taken."""
     log_format: str = "json"
     """TIDEMARK_LOG_FORMAT: json, or text for a person who reads along."""
 
@@ -39,6 +41,7 @@ class Settings:
             master_key=_master_key(environ),
             host=environ.get("TIDEMARK_HOST") or "127.0.0.1",
             port=_port(environ.get("TIDEMARK_PORT") or "8080"),
+            media=_media(environ),
             log_format=_log_format(environ.get("TIDEMARK_LOG_FORMAT") or "json"),
         )
 
@@ -66,6 +69,19 @@ def _master_key(environ: Mapping[str, str]) -> bytes:
     if len(key) != MASTER_KEY_BYTES:
         raise ConfigurationError(sentence)
     return key
+
+
+def _media(environ: Mapping[str, str]) -> str:
+    folder, url = environ.get("TIDEMARK_MEDIA_DIR", ""), environ.get("TIDEMARK_MEDIA_URL", "")
+    if folder and url:
+        raise ConfigurationError("Set TIDEMARK_MEDIA_DIR or TIDEMARK_MEDIA_URL, not both.")
+    if url and not url.startswith("s3://"):
+        raise ConfigurationError("Set TIDEMARK_MEDIA_URL to a URL like s3://bucket/prefix.")
+    if folder and not Path(folder).is_absolute():
+        raise ConfigurationError(
+            "Set TIDEMARK_MEDIA_DIR to a whole path: processes start in different folders."
+        )
+    return url or folder
 
 
 def _port(text: str) -> int:

@@ -17,11 +17,12 @@ import msgspec
 _T = TypeVar("_T")
 _MESSAGE = struct.Struct(">BQQ")
 _REQUEST = struct.Struct(">BQ16s")
-_JOB = struct.Struct(">B16s")
+_UNIQUE = struct.Struct(">B16s")
 _MESSAGE_VERSION = 1
 _REQUEST_VERSION = 2
 _JOB_VERSION = 3
 _CONVERSATION_VERSION = 4
+_MEDIA_VERSION = 5
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _DIGITS = {digit: value for value, digit in enumerate(_ALPHABET)}
 _CONVERSATION_CHARACTERS = 12
@@ -68,16 +69,32 @@ def read_request_id(text: str) -> tuple[int, bytes]:
 
 def job_id(unique: bytes) -> str:
     """The public id of a job: it stands where a clean request's would."""
-    return _text(_JOB.pack(_JOB_VERSION, unique))
+    return _text(_UNIQUE.pack(_JOB_VERSION, unique))
 
 
 def read_job_id(text: str) -> bytes:
     """The unique part; NotOurs for anything else."""
     try:
-        version, unique = _JOB.unpack(_bytes(text))
+        version, unique = _UNIQUE.unpack(_bytes(text))
     except struct.error as exc:
         raise NotOurs(text) from exc
     if version != _JOB_VERSION:
+        raise NotOurs(text)
+    return bytes(unique)
+
+
+def media_id(unique: bytes) -> str:
+    """The public id of a file."""
+    return _text(_UNIQUE.pack(_MEDIA_VERSION, unique))
+
+
+def read_media_id(text: str) -> bytes:
+    """The unique part; NotOurs for anything else."""
+    try:
+        version, unique = _UNIQUE.unpack(_bytes(text))
+    except struct.error as exc:
+        raise NotOurs(text) from exc
+    if version != _MEDIA_VERSION:
         raise NotOurs(text)
     return bytes(unique)
 

@@ -19,7 +19,8 @@ TidemarkError
 │   ├── OutcomeUnknown      a commit may or may not have happened
 │   ├── Overloaded          too many requests are waiting already
 │   ├── ClockJumped         the database's clock moved by more than a second
-│   └── QueueUnavailable    Redis did not answer, and this call needs it
+│   ├── QueueUnavailable    Redis did not answer, and this call needs it
+│   └── MediaUnavailable    the store of files did not answer
 └── StartupError            a process cannot start
     ├── ConfigurationError  an environment variable is missing or wrong
     └── SchemaMismatch      the database has another schema version
@@ -120,6 +121,10 @@ class ClockJumped(Unavailable):
 
 class QueueUnavailable(Unavailable):
     """Redis did not answer, and this call needs it."""
+
+
+class MediaUnavailable(Unavailable):
+    """The store of files did not answer."""
 
 
 class StartupError(TidemarkError):

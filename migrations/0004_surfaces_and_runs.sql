@@ -1,4 +1,5 @@
--- What other systems' clients ask for: conversations to pin in, open and take from one's list; edits. And runs of retention.
+-- What other systems' clients ask for: conversations to pin in, open and take from one's list; edits. Runs of retention. And
+-- files that messages refer to.
 SET LOCAL lock_timeout = '5s';
 
 ALTER TABLE apps
@@ -34,10 +35,8 @@ ALTER TABLE device_marks
     -- the last removal from the user's list that this device knows of
     ADD COLUMN told_removals integer NOT NULL DEFAULT 0;
 
-
 -- when its sender last changed what it says; null: never
 ALTER TABLE messages ADD COLUMN edited_at bigint;
-
 
 CREATE TABLE retention_runs (
     app_key text COLLATE "C" NOT NULL,
@@ -70,7 +69,6 @@ ALTER TABLE jobs
 -- a cancelled job is worked on as well, until it is undone
 DROP INDEX jobs_running;
 CREATE INDEX jobs_running ON jobs (created_at) WHERE finished_at IS NULL;
-
 
 ALTER TABLE apps
     -- how a Tencent client names the app, and who its admin is; null: it has no Tencent surface
@@ -130,3 +128,76 @@ FROM (
 GROUP BY id, step;
 UPDATE jobs j SET total = done + (SELECT coalesce(sum(cardinality(s.channel_ids)), 0) FROM job_steps s WHERE s.job_id = j.id)
 WHERE j.kind = 'clean-user' AND j.state = 'running';
+
+-- files: the largest one (0: none are taken), their types (*/*: any), and after how long one goes that no message
+-- ever referred to
+ALTER TABLE apps
+    ADD COLUMN media_max_bytes integer NOT NULL DEFAULT 20971520,
+    ADD COLUMN media_types text NOT NULL DEFAULT '*/*',
+    ADD COLUMN media_unused_hours integer NOT NULL DEFAULT 24,
+    ADD CONSTRAINT apps_media_max_bytes_range CHECK (media_max_bytes >= 0),
+    ADD CONSTRAINT apps_media_types_size CHECK (length(media_types) BETWEEN 1 AND 1024),
+    ADD CONSTRAINT apps_media_unused_hours_range CHECK (media_unused_hours BETWEEN 1 AND 8760);
+
+-- what cleans gave up of the files
+ALTER TABLE channels
+    ADD COLUMN media_cutoff bigint NOT NULL DEFAULT 0,
+    ADD COLUMN settled_media_cutoff bigint NOT NULL DEFAULT 0;
+ALTER TABLE conversations
+    ADD COLUMN media_cutoff bigint NOT NULL DEFAULT 0,
+    ADD COLUMN settled_media_cutoff bigint NOT NULL DEFAULT 0;
+ALTER TABLE clean_requests
+    ADD COLUMN delete_media boolean NOT NULL DEFAULT false,
+    ADD COLUMN reclaimed_files bigint NOT NULL DEFAULT 0,
+    ADD COLUMN reclaimed_bytes bigint NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN delete_media boolean NOT NULL DEFAULT false;
+
+CREATE TABLE media (
+    id uuid NOT NULL,
+    app_key text COLLATE "C" NOT NULL,
+    uploader text COLLATE "C",
+    type text COLLATE "C" NOT NULL,
+    bytes bigint NOT NULL DEFAULT 0,
+    sha256 bytea,
+    state text NOT NULL DEFAULT 'uploading',
+    created_at bigint NOT NULL,
+    look_at bigint,
+    CONSTRAINT media_pkey PRIMARY KEY (id),
+    CONSTRAINT media_state_known CHECK (state IN ('uploading', 'ready', 'deleting')),
+    CONSTRAINT media_whole CHECK (state <> 'ready' OR sha256 IS NOT NULL),
+    CONSTRAINT media_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
+);
+COMMENT ON TABLE media IS 'Files; their bytes are in the object store. Sends share the row, what deletes it locks it.';
+CREATE INDEX media_due ON media (look_at) WHERE look_at IS NOT NULL;
+CREATE INDEX media_by_app ON media (app_key, id);
+
+CREATE TABLE media_refs (
+    channel_id bigint NOT NULL,
+    position bigint NOT NULL,
+    media_id uuid NOT NULL,
+    app_key text COLLATE "C" NOT NULL,
+    flags smallint NOT NULL,
+    sender text COLLATE "C" NOT NULL,
+    recipients text[] COLLATE "C",
+    gone_at bigint,
+    hidden_by text[] COLLATE "C",
+    keeper text COLLATE "C",
+    CONSTRAINT media_refs_pkey PRIMARY KEY (channel_id, position, media_id)
+);
+COMMENT ON TABLE media_refs IS 'Which message says media:[id]. A file goes when nothing here needs it; its rows go with it.';
+CREATE INDEX media_refs_by_media ON media_refs (media_id, channel_id, position);
+CREATE INDEX media_refs_kept ON media_refs (app_key, media_id) WHERE keeper IS NOT NULL;
+
+CREATE TABLE instances (
+    app_key text COLLATE "C" NOT NULL,
+    user_id text COLLATE "C" NOT NULL,
+    -- SHA-256 of its token of 256 random bits, shown once and never stored; null: only its app's keys open it
+    hash bytea,
+    connected boolean NOT NULL DEFAULT true,
+    created_at bigint NOT NULL,
+    CONSTRAINT instances_pkey PRIMARY KEY (app_key, user_id),
+    -- a request shows its token alone
+    CONSTRAINT instances_hash_key UNIQUE (hash),
+    CONSTRAINT instances_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
+);
+COMMENT ON TABLE instances IS 'RyzeAPI''s instances: users with a token of their own, or who are switched off. A row stays as long as its app.';

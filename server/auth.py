@@ -28,13 +28,22 @@ async def identify(
         return Who(admin_of=await admin_of(headers, apps, app_key=path.get("appKey"), reads=reads))
     if caller is Caller.KEY:
         return Who(app=await app_of_key(headers.get("Authorization", ""), apps, reads=reads))
-    if caller is Caller.BEARER or (caller is Caller.USER and "Authorization" in headers):
-        wanted = "an access token" if caller is Caller.BEARER else "a signature or an access token"
+    if caller is Caller.KEY_OR_BEARER and not _is_token(headers.get("Authorization", "")):
+        return Who(app=await app_of_key(headers.get("Authorization", ""), apps, reads=reads))
+    if caller in (Caller.BEARER, Caller.KEY_OR_BEARER) or (
+        caller is Caller.USER and "Authorization" in headers
+    ):
+        wanted = "a signature or an access token" if caller is Caller.USER else "an access token"
         token = await apps.find_token(_bearer(headers, f"This call needs {wanted}"))
         return Who(app=await apps.find(token.app_key), user=token.user_id)
     if caller is Caller.ANYONE:
         return Who()
     return Who(app=await signed_app(headers, apps, services.limits, now=services.clock.now()))
+
+
+def _is_token(text: str) -> bool:
+    """Whether it is of the form of an access token: keys of ours begin with their kind."""
+    return text.partition(" ")[2].strip().startswith("tm_user_")
 
 
 async def app_of_key(text: str, apps: Apps, *, reads: bool) -> App:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, TypeVar
@@ -24,6 +24,8 @@ class Caller(Enum):
     USER = "a chat backend, by signature; or the user that the body names, by bearer access token"
     BEARER = "a user, by bearer access token"
     KEY = "a chat backend, by an API key of its app"
+    KEY_OR_BEARER = "a chat backend, by an API key of its app; or a user, by bearer access token"
+    INSTANCE = "a chat backend, by an API key of its app; or an instance of it, by its token"
     USERSIG = "a chat backend, by a UserSig of its app's Tencent admin"
     ADMIN = "an admin, by bearer key"
     ANYONE = "anyone"
@@ -36,7 +38,7 @@ class Who:
     app: App | None = None
     """The app that signed, whose key it is, or whose user calls; None on the other routes."""
     user: str | None = None
-    """The user of the access token, the admin of a UserSig; None where there is none."""
+    """The user of the access token, the admin of a UserSig, the instance of the path; None where there is none."""
     admin_of: str | None = None
     """The one app that the admin key opens; None where it opens all."""
 
@@ -51,6 +53,9 @@ class Call(Generic[B]):
     path: Mapping[str, str]
     query: Any
     """Of the route's type; None on routes that look at no query."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    chunks: AsyncIterator[bytes] | None = None
+    """The body as it comes, on routes that take one which is no request of a type."""
 
     @property
     def signed_by(self) -> App:
@@ -61,10 +66,16 @@ class Call(Generic[B]):
 
     @property
     def user(self) -> str:
-        """The user of the access token, or the admin of the UserSig, on routes for them alone."""
+        """The user of the access token, the admin of the UserSig, or the instance, on routes for them alone."""
         if self.who.user is None:
             raise LookupError("only a route for users has a user: see its caller in the route table")
         return self.who.user
+
+
+class Bytes(Struct):
+    """A result that is no JSON: bytes, handed on as they come. None: a success without any."""
+
+    chunks: AsyncIterator[bytes] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

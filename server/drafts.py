@@ -65,6 +65,7 @@ async def clean(
     before: int = NEVER,
     source: str,
     delete_compensated: bool | None = None,
+    delete_media: bool = False,
     undo_seconds: int | None = None,
     admitted: bool = False,
 ) -> Accepted:
@@ -83,6 +84,7 @@ async def clean(
             operator=operator if user == EVERYONE else None,
             before=before,
             delete_compensated=delete_compensated,
+            delete_media=delete_media,
             undo_seconds=undo_seconds,
             reason=None,
             source=source,

@@ -83,6 +83,7 @@ ANSWERS: dict[type[errors.TidemarkError], Answer] = {
     errors.Overloaded: Answer(503, 1000),
     errors.ClockJumped: Answer(503, 1000),
     errors.QueueUnavailable: Answer(503, 1000),
+    errors.MediaUnavailable: Answer(503, 1000),
     Failed: Answer(500, 1000),
     errors.ConfigurationError: Answer(500, 1000),
     errors.SchemaMismatch: Answer(500, 1000),

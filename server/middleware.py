@@ -36,7 +36,15 @@ def endpoint(route: Route) -> Endpoint:
         if route.caller is Caller.USER and who.user not in (None, getattr(body, "userId", None)):
             raise Forbidden("This access token is of another user than userId.")
         query = parse.from_fields(request.query.items(), route.query) if route.query is not None else None
-        call = Call(services=services, who=who, body=body, path=request.match_info, query=query)
+        call = Call(
+            services=services,
+            who=who,
+            body=body,
+            path=request.match_info,
+            query=query,
+            headers=request.headers,
+            chunks=parse.chunks(request) if route.takes is not None else None,
+        )
         return surface.done(await route.handler(call))
 
     return handle
@@ -50,7 +58,7 @@ async def answer_errors(request: web.Request, handler: Endpoint) -> web.StreamRe
         response = await handler(request)
     except web.HTTPMethodNotAllowed as exc:
         allowed = ", ".join(sorted(exc.allowed_methods))
-        request[_SURFACE] = request.app[SURFACES].get(request.path, PLAIN)
+        request[_SURFACE] = await _whose(request)
         response = _refused(request, WrongMethod(f"This path takes {allowed}."))
         response.headers["Allow"] = allowed
     except web.HTTPNotFound:
@@ -73,6 +81,7 @@ async def answer_errors(request: web.Request, handler: Endpoint) -> web.StreamRe
         response = _refused(request, Failed("Something went wrong here; try again later."))
     if request_id:
         response.headers[REQUEST_ID] = request_id
+    request.get(_SURFACE, PLAIN).complete(request, response)
     return response
 
 
@@ -89,6 +98,15 @@ async def expectation(request: web.Request) -> web.StreamResponse | None:
 
 async def _refuse_expectation(_: web.Request) -> web.StreamResponse:
     raise web.HTTPExpectationFailed
+
+
+async def _whose(request: web.Request) -> Surface:
+    """The surface of a path that is there for other methods."""
+    for resource in request.app.router.resources():
+        _, methods = await resource.resolve(request)
+        if methods:
+            return request.app[SURFACES].get(resource.canonical, PLAIN)
+    return PLAIN
 
 
 def _refused(request: web.Request, error: TidemarkError) -> web.Response:

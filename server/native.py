@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from history.errors import NotConfirmed, RateLimited, TidemarkError, Unavailable
 from server import parse
-from server.calls import Caller, Reply
+from server.calls import Bytes, Caller, Reply
 from server.errors import NotJson, NotTaken, answer
 from server.surface import Surface
 from server.wire.common import Fault, Unconfirmed
@@ -53,7 +53,8 @@ class Plain(Surface):
     statuses: ClassVar = {
         Caller.APP: ("400", "401", "404", "409", "429", "430", "503"),
         Caller.USER: ("400", "401", "403", "503"),
-        Caller.ADMIN: ("400", "401", "403", "404", "503"),
+        Caller.ADMIN: ("400", "401", "403", "404", "409", "430", "503"),
+        Caller.KEY_OR_BEARER: ("400", "401", "403", "404", "416", "430", "503"),
         Caller.ANYONE: ("503",),
     }
 
@@ -66,6 +67,8 @@ class Plain(Surface):
         return parse.decode(await parse.read(request), type_)
 
     def done(self, reply: Reply) -> web.Response:
+        if isinstance(reply.result, Bytes):
+            return web.Response(body=reply.result.chunks, status=reply.status, headers=reply.headers)
         response = as_json(reply.result, reply.status)
         response.headers.update(reply.headers)
         return response

@@ -33,10 +33,13 @@ _SECURITY: dict[Caller, list[dict[str, list[str]]]] = {
     Caller.USER: [{name: [] for name in _SIGNATURE}, {"AccessToken": []}],
     Caller.BEARER: [{"AccessToken": []}],
     Caller.KEY: [{"ApiKey": []}],
+    Caller.KEY_OR_BEARER: [{"ApiKey": []}, {"AccessToken": []}],
+    Caller.INSTANCE: [{"Token": []}],
     Caller.USERSIG: [{"SdkAppId": [], "Identifier": [], "UserSig": []}],
     Caller.ADMIN: [{"AdminKey": []}],
     Caller.ANYONE: [],
 }
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
 _REASONS = {
     "400": "A field is missing, wrong or too long; the sentence names it. Nothing was changed.",
     "401": "The signature or the key does not match.",
@@ -44,6 +47,7 @@ _REASONS = {
     "409": "It stands in the way of something that is there.",
     "430": "The app's settings have this service off.",
     "404": "There is no such thing.",
+    "416": "The range lies behind the end.",
     "429": "Too many requests in this second; see Retry-After.",
     "503": "Nothing was decided; try again after Retry-After seconds.",
 }
@@ -90,7 +94,8 @@ def _schemes() -> dict[str, Any]:
     }
     bearer = {"type": "http", "scheme": "bearer"}
     key = {"type": "apiKey", "in": "header", "name": "Authorization"}
-    return {**signed, "AdminKey": bearer, "AccessToken": bearer, "ApiKey": key}
+    token = {"type": "apiKey", "in": "header", "name": "token"}
+    return {**signed, "AdminKey": bearer, "AccessToken": bearer, "ApiKey": key, "Token": token}
 
 
 def _types(route: Route) -> list[type[Struct]]:
@@ -119,6 +124,8 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
             "required": True,
             "content": {surface.form: {"schema": _reference(route.body), "example": body}},
         }
+    if route.takes is not None:
+        operation["requestBody"] = {"required": True, "content": {route.takes: _BYTES}}
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", route.path)
@@ -137,7 +144,7 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
                 route.caller,
                 query={one["name"]: one["example"] for one in parameters if "example" in one},
                 body=body,
-                form=None if body is None else surface.form,
+                form=surface.form if body is not None else route.takes,
             ),
         }
     ]
@@ -146,16 +153,16 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _responses(route: Route) -> dict[str, Any]:
     refused, reasons = _reference(route.surface.fault_type), route.surface.statuses[route.caller]
-    done, said = _answer(route), "Done."
+    done, said = _content(route), "Done."
     if str(route.status) in reasons:
-        done, said = {"anyOf": [done, refused]}, "Done, or refused: the body says which."
+        done, said = _json({"anyOf": [_answer(route), refused]}), "Done, or refused: the body says which."
     return {
         **{
             status: {"description": _REASONS[status], "content": _json(refused)}
             for status in reasons
             if status != str(route.status)
         },
-        str(route.status): {"description": said, "content": _json(done)},
+        str(route.status): {"description": said, "content": done},
     }
 
 
@@ -165,7 +172,7 @@ def _tag(route: Route) -> str:
     if route.surface is SERVER_API:
         return f"{parts[1]} {parts[2]}"
     if route.surface is PLAIN:
-        return "admin" if parts[1] == "admin" else "health"
+        return {"admin": "admin", "v1": "media"}.get(parts[1], "health")
     return type(route.surface).__name__
 
 
@@ -193,6 +200,10 @@ def _answer(route: Route) -> dict[str, Any]:
 
 def _reference(type_: type[Struct]) -> dict[str, str]:
     return {"$ref": _SCHEMA.format(name=type_.__name__)}
+
+
+def _content(route: Route) -> dict[str, Any]:
+    return _json(_answer(route)) if route.gives is None else {route.gives: _BYTES}
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:

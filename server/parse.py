@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
-from aiohttp import web
+from aiohttp import ClientPayloadError, web
 from msgspec import Struct, inspect
 
 from history.channels.model import MOST_ID_CHARACTERS, ChannelType
@@ -17,6 +17,7 @@ from history.errors import InvalidInput, TooLong
 from server.errors import BodyTooLarge, EmptyBody, NotForm, NotJson, NotTaken
 
 _Body = TypeVar("_Body", bound=Struct)
+_CHUNK_BYTES = 64 * 1024
 MOST_FIELDS = 10_000
 """Of one form: far more than any request needs."""
 _KEYED = re.compile(r"(?P<name>\w+)\[(?P<key>.*?)\](?P<list>\[\])?", re.DOTALL)
@@ -46,6 +47,17 @@ async def read(request: web.Request) -> bytes:
         raise BodyTooLarge("The body is too large; send less in one request.") from exc
     except web.RequestPayloadError as exc:
         raise NotTaken("The body is not packed as its Content-Encoding says; send it plainly.") from exc
+
+
+async def chunks(request: web.Request) -> AsyncIterator[bytes]:
+    """The body as it comes, unpacked, never as a whole."""
+    try:
+        async for chunk in request.content.iter_chunked(_CHUNK_BYTES):
+            yield chunk
+    except (web.RequestPayloadError, ClientPayloadError) as exc:
+        raise NotTaken(
+            "The body ended before it was whole, or is not packed as it says; send it again."
+        ) from exc
 
 
 def form_fields(body: bytes) -> list[tuple[str, str]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from history.channels.model import ChannelType
 from server import surfaces
 from server.calls import Caller, Handler
-from server.handlers import admin, channels, cleans, health, messages, retention, users
+from server.handlers import admin, channels, cleans, health, instances, media, messages, retention, users
 from server.native import PLAIN, SERVER_API
 from server.surface import Route
 from server.wire import admin as admin_wire
 from server.wire import channels as channel_wire
 from server.wire import cleans as clean_wire
 from server.wire import common
+from server.wire import media as media_wire
 from server.wire import messages as message_wire
 from server.wire import users as user_wire
 
@@ -74,7 +75,7 @@ def _open(path: str, handler: Handler, result: type, summary: str) -> Route:
 
 _HISTORY = "List what a user may read, newest first"
 _CLEAN = "Clean history before a moment: for one user, in open channels for everyone"
-_M, _C, _U, _A, _K = message_wire, channel_wire, user_wire, admin_wire, clean_wire
+_M, _C, _U, _A, _K, _F = message_wire, channel_wire, user_wire, admin_wire, clean_wire, media_wire
 
 # fmt: off
 ROUTES = (
@@ -137,6 +138,10 @@ ROUTES = (
     _admin("POST", "/{appKey}/keys", admin.create_key, _A.NewKey, _A.KeyMade, "Make a key; it is shown once"),
     _admin("GET", "/{appKey}/keys", admin.list_keys, None, _A.KeyList, "The keys of an app"),
     _admin("DELETE", "/{appKey}/keys/{keyId}", admin.revoke_key, None, _A.Nothing, "Revoke a key"),
+    _admin("POST", "/{appKey}/instances", instances.create_instance, _A.NewInstance, _A.InstanceMade,
+           "Give a user a token of his own (RyzeAPI); it is shown once"),
+    _admin("PATCH", "/{appKey}/instances/{instance}", instances.connect_instance, _A.InstancePatch, _A.InstanceView,
+           "Take calls for an instance, or none"),
     _admin("POST", "/{appKey}/holds", admin.place_hold, _A.NewHold, _A.HoldView, "Place a legal hold"),
     _admin("GET", "/{appKey}/holds", admin.list_holds, None, _A.HoldList, "The holds of an app"),
     _admin("DELETE", "/{appKey}/holds/{holdId}", admin.release_hold, None, _A.Nothing, "Release a hold"),
@@ -150,6 +155,13 @@ ROUTES = (
         )
     ),
     _admin("GET", "/{appKey}/retention/runs", retention.list_runs, None, _A.RunPage, "Does retention keep up", _A.RunsQuery),
+
+    _admin("GET", "/{appKey}/media", media.list_media, None, _F.MediaPage, "The files of an app", _F.MediaList),
+    _admin("DELETE", "/{appKey}/media/{mediaId}", media.remove_media, None, _A.Nothing, "Remove a file"),
+    Route(surface=PLAIN, method="POST", path="/v1/media", caller=Caller.KEY_OR_BEARER, handler=media.upload,
+          result=_F.Uploaded, takes="application/octet-stream", summary="Upload a file"),
+    Route(surface=PLAIN, method="GET", path="/v1/media/{mediaId}", caller=Caller.KEY_OR_BEARER, handler=media.download,
+          gives="application/octet-stream", summary="A file"),
 
     _open("/healthz", health.health, common.Health, "Is the process alive"),
     _open("/readyz", health.readiness, common.Readiness, "Which part is missing"),

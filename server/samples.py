@@ -17,6 +17,8 @@ from server.calls import Caller
 
 ADDRESS = "http://127.0.0.1:8080"
 """Where `make run` listens; /docs puts its own address in its place."""
+FILE_FORM = "application/octet-stream"
+"""The media type of a body that is a file, of whatever type the caller says."""
 _START_AT, _END_AT = 1_767_312_000_000, 1_767_225_600_000
 """A day of history: pages go back in time."""
 _BY_NAME: Mapping[str, Any] = {
@@ -30,12 +32,15 @@ _BY_NAME: Mapping[str, Any] = {
     "endAt": _END_AT,
     "expiresAt": _START_AT,
     "fromUserId": "bob",
+    "identifier": "120363406289005073@g.us",
     "includeStart": True,
+    "instance": "bob",
     "maxAgeDays": 365,
     "messageId": "AV2J79uRZSUIAAZgr3-oGBg",
     "messageType": "RC:TxtMsg",
     "messageUID": "AV2J79uRZSUIAAZgr3-oGBg",
     "name": "demo",
+    "number": "5511999999999",
     "owner": "bob",
     "reason": "asked by the user",
     "requestId": "AlXcj4QSZSUBAZzPzL_Qd0eViKq1Nn3w9g",
@@ -57,6 +62,10 @@ _CHANNELS: Mapping[str, str] = {"group-channel": "team", "open-channel": "lobby"
 _ALSO: Mapping[str, tuple[str, ...]] = {
     "ClarityConversationCreate": ("contact_id",),
     "NewHold": ("userId",),
+    "RyzeArchive": ("number",),
+    "RyzeDeleteChat": ("number",),
+    "RyzeHistory": ("number",),
+    "RyzeLeave": ("number",),
 }
 """Fields that their type does not require and the call does."""
 _SIGNED = (
@@ -70,6 +79,8 @@ _KEYS: Mapping[Caller, tuple[str, ...]] = {
     Caller.USER: _SIGNED,
     Caller.BEARER: ("Authorization: Bearer $ACCESS_TOKEN",),
     Caller.KEY: ("Authorization: $API_KEY",),
+    Caller.KEY_OR_BEARER: ("Authorization: $API_KEY",),
+    Caller.INSTANCE: ("token: $API_KEY",),
     Caller.USERSIG: (),
     Caller.ADMIN: ("Authorization: Bearer $ADMIN_KEY",),
     Caller.ANYONE: (),
@@ -138,6 +149,8 @@ def curl(
     parts += [f"-H {_in_shell(header)}" for header in _KEYS[caller]]
     if form == "application/x-www-form-urlencoded":
         parts += [f"--data-urlencode {shlex.quote(f'{name}={item}')}" for name, item in _fields(body)]
+    elif form == FILE_FORM:
+        parts += ["-H 'Content-Type: image/png'", "--data-binary @photo.png"]
     elif form is not None:
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
         parts += [f"-H 'Content-Type: {form}'", f"-d {shlex.quote(text)}"]

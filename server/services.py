@@ -18,6 +18,7 @@ from history.database import Database, open_database
 from history.delivery.conversations import Conversations
 from history.delivery.service import Delivery
 from history.jobs.service import Jobs
+from history.media.service import Files, open_objects
 from history.messages.service import Messages
 from history.policies.service import Policies
 from history.receipts.service import Receipts
@@ -37,6 +38,7 @@ class Services:
     messages: Messages
     delivery: Delivery
     conversations: Conversations
+    files: Files
     cleans: Cleans
     receipts: Receipts
     jobs: Jobs
@@ -73,6 +75,7 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
             messages=messages,
             delivery=Delivery(database, apps, channels, clock),
             conversations=Conversations(database, channels, clock),
+            files=Files(database, apps, clock, open_objects(settings)),
             cleans=cleans,
             jobs=Jobs(database, channels, cleans, clock),
             receipts=Receipts(database, apps, channels, cleans, clock),

@@ -46,6 +46,11 @@ class Surface(ABC):
     def fault(self, error: TidemarkError) -> web.Response:
         """A refusal, or a failure of ours."""
 
+    def complete(  # noqa: B027 # most surfaces have nothing to add
+        self, request: web.Request, response: web.StreamResponse
+    ) -> None:
+        """What stands on every answer, successes and errors alike."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
@@ -66,3 +71,7 @@ class Route:
     """What it may answer instead, where what it is asked for decides."""
     status: int = 200
     """Of its success."""
+    takes: str | None = None
+    """The media type of a body that is no request of a type, but bytes that the handler reads as they come."""
+    gives: str | None = None
+    """The media type of a success that is bytes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import asyncpg
@@ -19,9 +20,14 @@ from history.database import Database, open_database
 from history.delivery.conversations import Conversations
 from history.delivery.model import Reader, SyncPage
 from history.delivery.service import Delivery
+from history.errors import NotFound
 from history.jobs.service import Jobs
+from history.media.model import Media
+from history.media.service import Files
+from history.media.upkeep import Upkeep
 from history.messages.model import Draft, Flags, Range
 from history.messages.service import Messages
+from history.objects import Objects
 from history.policies.service import Policies
 from history.receipts.model import Numbers, Receipt, Verdict
 from history.receipts.service import Receipts, read_request_id
@@ -45,6 +51,7 @@ def clean_draft(
     sent_at: int | None = None,
     flag: bool | None = None,
     undo: int | None = None,
+    media: bool = False,
 ) -> CleanDraft:
     """A clean on its way into the journal."""
     return CleanDraft(
@@ -54,6 +61,7 @@ def clean_draft(
         before=cutoff_before(sent_at),
         delete_compensated=flag,
         undo_seconds=undo,
+        delete_media=media,
         reason=None,
         source="test",
     )
@@ -87,6 +95,9 @@ class World:
     reclaim: Reclaim
     runs: Runs
     sweep: Sweep
+    objects: Objects
+    files: Files
+    upkeep: Upkeep
 
     def channel(self, user: str = "ann", other: str = "bob") -> ChannelKey:
         """The direct channel of two users."""
@@ -248,9 +259,11 @@ class World:
         sent_at: int | None = None,
         flag: bool | None = None,
         undo: int | None = None,
+        media: bool = False,
     ) -> Accepted:
         """Accept a clean of one user's history of any channel, or of everyone's."""
-        accepted = await self.cleans.accept(clean_draft(key, user, sent_at=sent_at, flag=flag, undo=undo))
+        draft = clean_draft(key, user, sent_at=sent_at, flag=flag, undo=undo, media=media)
+        accepted = await self.cleans.accept(draft)
         self.catch_up()
         return accepted
 
@@ -320,7 +333,35 @@ class World:
             pass
         while reports := await self.reclaim.visit_due(now=now):
             deleted += sum(report.deleted for report in reports)
+        while (await self.upkeep.look(now=now)).seen:
+            pass
         return deleted
+
+    async def upload(
+        self, user: str | None = "ann", data: bytes = b"a picture", *, type_: str = "image/png"
+    ) -> Media:
+        """A file of a user, or of the backend."""
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield data
+
+        app = await self.apps.find(self.app_key)
+        return await self.files.upload(app, chunks(), type_=type_, size=None, user=user)
+
+    async def readable(self, media: Media, user: str | None) -> bool:
+        """Whether a user, or the backend, may read the file."""
+        try:
+            await self.files.find(self.app_key, media.public_id, user=user)
+        except NotFound:
+            return False
+        return True
+
+    async def there(self, media: Media) -> bool:
+        """Whether the file is there: its row and its object, or neither."""
+        row = await self.value("SELECT count(*) FROM media WHERE id = $1", media.id)
+        size = await self.objects.size(media.id)
+        assert (row == 1) == (size is not None), (row, size)
+        return size is not None
 
     async def stored(self, user: str = "ann", other: str = "bob") -> list[int]:
         """The positions of a direct channel that are physically there."""
@@ -354,11 +395,13 @@ class World:
     async def twin(self) -> AsyncIterator[World]:
         """Another process on the same app: connections and memory of its own, the same clock."""
         async with open_database(self.url) as database:
-            twin = _wired(self.url, database, self.clock, app_key=self.app_key, batch=100)
+            twin = _wired(self.url, database, self.clock, self.objects, app_key=self.app_key, batch=100)
             yield twin
 
 
-def _wired(url: str, database: Database, clock: FixedClock, *, app_key: str, batch: int) -> World:
+def _wired(
+    url: str, database: Database, clock: FixedClock, objects: Objects, *, app_key: str, batch: int
+) -> World:
     apps, channels = Apps(database, clock, master_key=MASTER_KEY), Channels(database)
     cleans = Cleans(database, channels, clock)
     return World(
@@ -379,6 +422,9 @@ def _wired(url: str, database: Database, clock: FixedClock, *, app_key: str, bat
         reclaim=Reclaim(database, clock, batch=batch),
         runs=Runs(database, apps, clock),
         sweep=Sweep(database),
+        objects=objects,
+        files=Files(database, apps, clock, objects),
+        upkeep=Upkeep(database, clock, objects),
     )
 
 
@@ -386,7 +432,15 @@ def _wired(url: str, database: Database, clock: FixedClock, *, app_key: str, bat
 async def open_world(url: str, *, clock: FixedClock | None = None, batch: int = 100) -> AsyncIterator[World]:
     """Everything wired on one database, with an app and the months around the clock."""
     clock = clock or FixedClock(NOON)
+    with TemporaryDirectory(prefix="tidemark-media-") as folder:
+        objects = Objects(folder, master_key=MASTER_KEY)
+        async with _opened(url, clock, objects, batch=batch) as world:
+            yield world
+
+
+@asynccontextmanager
+async def _opened(url: str, clock: FixedClock, objects: Objects, *, batch: int) -> AsyncIterator[World]:
     async with open_database(url) as database:
-        world = _wired(url, database, clock, app_key="", batch=batch)
+        world = _wired(url, database, clock, objects, app_key="", batch=batch)
         await world.messages.make_months(now=clock.now())
         yield replace(world, app_key=(await world.apps.create("test")).app_key)

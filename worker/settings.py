@@ -24,8 +24,11 @@ from history.channels.service import Channels
 from history.clock import Clock
 from history.config import Settings
 from history.database import open_database
+from history.errors import MediaUnavailable
 from history.jobs.service import Jobs
 from history.logs import configure_logs
+from history.media.service import open_objects
+from history.media.upkeep import Upkeep
 from history.messages.service import Messages
 from history.receipts.service import Receipts
 from history.retention.model import WAITING_PAIRS
@@ -34,7 +37,7 @@ from history.retention.service import Cleans
 from history.runs.service import Runs
 from history.sweep.model import SweepReport
 from history.sweep.service import Sweep
-from worker.jobs import apply, count, job_steps, settle, sweep
+from worker.jobs import apply, count, files, job_steps, settle, sweep
 
 log = structlog.get_logger()
 
@@ -59,8 +62,11 @@ class Services:
     sweep: Sweep
     messages: Messages
     clock: Clock
+    upkeep: Upkeep | None = None
+    """None: no place for files."""
     settling: asyncio.Lock = field(default_factory=asyncio.Lock)
     working: asyncio.Lock = field(default_factory=asyncio.Lock)
+    tidying: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @asynccontextmanager
@@ -74,6 +80,7 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
         channels = Channels(database)
         apps = Apps(database, clock, master_key=settings.master_key)
         cleans = Cleans(database, channels, clock)
+        objects = open_objects(settings)
         yield Services(
             cleans=cleans,
             jobs=Jobs(database, channels, cleans, clock),
@@ -83,6 +90,7 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
             sweep=Sweep(database),
             messages=Messages(database, channels, clock),
             clock=clock,
+            upkeep=None if objects is None else Upkeep(database, clock, objects),
         )
 
 
@@ -151,13 +159,53 @@ async def sweep_side_tables(ctx: dict[str, Any]) -> None:
         log.info("Rows of side tables went whose period was over.", **totals)
 
 
+async def delete_files(ctx: dict[str, Any]) -> None:
+    """Delete files that nothing needs, and finish what was cut short; not twice at once in one process."""
+    services: Services = ctx["services"]
+    if services.upkeep is None or services.tidying.locked():
+        return
+    async with services.tidying:
+        try:
+            deleted = await files.look_at_due(services.upkeep, services.clock)
+        except MediaUnavailable:
+            log.warning("The store of files does not answer; files are deleted later.")
+            return
+        if deleted.files:
+            log.info("Files that nothing needs were deleted.", count=deleted.files, bytes=deleted.bytes)
+
+
+async def sweep_files(ctx: dict[str, Any]) -> None:
+    """Compare the store of files with the table: what has no row goes, what has no object is told."""
+    services: Services = ctx["services"]
+    if services.upkeep is None:
+        return
+    try:
+        swept = await files.sweep_shelves(services.upkeep, services.clock)
+    except MediaUnavailable:
+        log.warning("The store of files does not answer; it is compared later.")
+        return
+    if swept.strays:
+        log.info("Objects without a row were deleted.", count=swept.strays)
+    if swept.lost:
+        log.warning("Files are lost: their rows have no object.", count=swept.lost)
+
+
 async def make_months(ctx: dict[str, Any]) -> None:
     """Have the next months' partitions ready."""
     services: Services = ctx["services"]
     await services.messages.make_months(now=services.clock.now())
 
 
-JOBS = (apply_cleans, apply_forgotten, settle_cleans, work_on_jobs, sweep_side_tables, make_months)
+JOBS = (
+    apply_cleans,
+    apply_forgotten,
+    settle_cleans,
+    work_on_jobs,
+    delete_files,
+    sweep_side_tables,
+    sweep_files,
+    make_months,
+)
 
 
 def build_worker(settings: Settings, services: Services, *, burst: bool = False) -> Worker:
@@ -187,6 +235,8 @@ def _crons() -> list[CronJob]:
         cron(apply_forgotten, second=_EVERY_FIVE_SECONDS, keep_result=0),
         cron(settle_cleans, second=_EVERY_SECOND, keep_result=0),
         cron(work_on_jobs, second=_EVERY_SECOND, keep_result=0),
+        cron(delete_files, second=_EVERY_FIVE_SECONDS, keep_result=0),
+        cron(sweep_files, minute=_EVERY_TEN_MINUTES, second=45, keep_result=0),
         cron(sweep_side_tables, minute=_EVERY_TEN_MINUTES, second=30, keep_result=0),
         cron(make_months, second=0, run_at_startup=True, keep_result=0),
     ]

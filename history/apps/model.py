@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 from dataclasses import dataclass, field, fields
 from uuid import UUID
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from history.errors import ConfigurationError, InvalidInput
 
 _NONCE_BYTES = 12
+_MEDIA_TYPE = re.compile(r"\*/\*|[a-z0-9][a-z0-9.+-]{0,63}/(\*|[a-z0-9][a-z0-9.+-]{0,63})")
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
@@ -46,6 +48,9 @@ class AppSettings:
     tencent_admin: str = "administrator"
     tencent_key: bool = False
     """Whether there is one: the key itself is a secret of the app's row."""
+    media_max_bytes: int = 20_971_520
+    media_types: str = "*/*"
+    media_unused_hours: int = 24
 
 
 MOVES_FLOORS = frozenset({"multi_device_sync", "compensation_days", "compensation_time_zone", "missed_days"})
@@ -124,6 +129,17 @@ class Token:
     user_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """A user of an app as RyzeAPI sees him."""
+
+    app_key: str
+    user_id: str
+    connected: bool
+    created_at: int
+    """0 where he is one by his conversations alone."""
+
+
 def new_app_key() -> str:
     """An app key in the form of the field: 12 letters and digits."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(12))
@@ -177,4 +193,19 @@ def check_time_zone(name: str, known_to_postgres: frozenset[str]) -> None:
         raise InvalidInput(
             "compensationTimeZone",
             f"compensationTimeZone must be an IANA time zone such as Europe/Berlin, not {name!r}.",
+        )
+
+
+def media_types(text: str) -> frozenset[str]:
+    """The types of the setting mediaTypes: image/png, image/*, */*; empty where one of them is none."""
+    found = frozenset(part.strip().lower() for part in text.split(","))
+    return found if all(_MEDIA_TYPE.fullmatch(part) for part in found) else frozenset()
+
+
+def check_media_types(text: str) -> None:
+    """Only what can be a type, or the first half of one."""
+    if not media_types(text):
+        raise InvalidInput(
+            "mediaTypes",
+            f"mediaTypes must be types such as image/png, image/* or */*, with commas, not {text!r}.",
         )

@@ -15,10 +15,12 @@ from history.apps.model import (
     App,
     AppListing,
     AppSettings,
+    Instance,
     Key,
     NewApp,
     SealedApp,
     Token,
+    check_media_types,
     check_time_zone,
     is_app_key,
     key_hash,
@@ -37,6 +39,7 @@ from history.errors import BadKey, InvalidInput, NotFound, UnknownApp
 
 _MOST_CACHED = 10_000
 _UNKNOWN = "There is no app with this App-Key."
+_LONGEST_ID = 64
 USED_EVERY = 60 * SECOND
 """A key's last use is written once in a while, not at every call."""
 
@@ -124,6 +127,49 @@ class Apps:
             raise BadKey("The access token has expired or is not one of ours; issue another one.")
         return found
 
+    async def create_instance(self, app_key: str, user_id: str) -> tuple[str, Instance]:
+        """Give a user a token of his own; shown once. One that he had opens nothing from now on."""
+        await self.settings(app_key)
+        text = new_key("instance")
+        async with self._database.writing() as connection:
+            made = await store.insert_instance(
+                connection,
+                app_key,
+                user_id,
+                hashed=key_hash(text),
+                connected=None,
+                now=self._clock.now(),
+            )
+        return text, made
+
+    async def connect_instance(self, app_key: str, user_id: str, *, connected: bool) -> Instance:
+        """Switch an instance on or off; NotFound where there is none."""
+        await self.settings(app_key)
+        await self.find_instance(app_key, user_id)
+        async with self._database.writing() as connection:
+            return await store.insert_instance(
+                connection, app_key, user_id, hashed=None, connected=connected, now=self._clock.now()
+            )
+
+    async def find_instance(self, app_key: str, user_id: str) -> Instance:
+        """A user who was made one, or has a conversation; NotFound where he is neither."""
+        if len(user_id) <= _LONGEST_ID and "\x00" not in user_id:
+            async with self._database.reading() as connection:
+                found = await store.get_instance(connection, app_key, user_id)
+                if found is not None:
+                    return found
+                if await store.get_user_with_conversation(connection, app_key, user_id):
+                    return Instance(app_key=app_key, user_id=user_id, connected=True, created_at=0)
+        raise NotFound("There is no instance of this name, and no user who has a conversation.")
+
+    async def find_instance_of_token(self, text: str) -> Instance:
+        """The instance that this token opens; BadKey where it is none of ours."""
+        async with self._database.reading() as connection:
+            found = await store.get_instance_of_token(connection, key_hash(text))
+        if found is None:
+            raise BadKey("The token is not one of ours, or another one was made since.")
+        return found
+
     async def list(self) -> Sequence[AppListing]:
         """All apps, oldest first."""
         async with self._database.reading() as connection:
@@ -190,6 +236,8 @@ class Apps:
             if "compensation_time_zone" in changes:
                 known = await store.list_time_zones(connection)
                 check_time_zone(str(changes["compensation_time_zone"]), known)
+            if "media_types" in changes:
+                check_media_types(str(changes["media_types"]))
             before = await store.lock_app(connection, app_key)
             if before is None:
                 raise NotFound(_UNKNOWN)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from history.apps.model import SETTING_NAMES, AppListing, AppSettings, Key, SealedApp, Token
+from history.apps.model import SETTING_NAMES, AppListing, AppSettings, Instance, Key, SealedApp, Token
 from history.database import Connection, Row
 from history.errors import Conflict
 from history.queries import statement
@@ -79,6 +79,42 @@ async def get_token(connection: Connection, hashed: bytes, *, now: int) -> Token
 async def expire_tokens(connection: Connection, app_key: str, user_ids: Sequence[str], *, at: int) -> None:
     """Let all tokens of these users end at an instant, or before."""
     await connection.execute(statement("apps", "expire_tokens"), app_key, user_ids, at)
+
+
+async def get_instance(connection: Connection, app_key: str, user_id: str) -> Instance | None:
+    """The instance that has a row."""
+    return _instance(await connection.fetchrow(statement("apps", "get_instance"), app_key, user_id))
+
+
+async def get_instance_of_token(connection: Connection, hashed: bytes) -> Instance | None:
+    """The instance that a token opens."""
+    return _instance(await connection.fetchrow(statement("apps", "get_instance_of_token"), hashed))
+
+
+async def get_user_with_conversation(connection: Connection, app_key: str, user_id: str) -> bool:
+    """Whether the user has a conversation."""
+    found = await connection.fetchval(statement("apps", "get_user_with_conversation"), app_key, user_id)
+    return found is not None
+
+
+async def insert_instance(
+    connection: Connection,
+    app_key: str,
+    user_id: str,
+    *,
+    hashed: bytes | None,
+    connected: bool | None,
+    now: int,
+) -> Instance:
+    """Write an instance, or change what is not None of the one that is there; it as it is then."""
+    [row] = await connection.fetch(
+        statement("apps", "insert_instance"), app_key, user_id, hashed, connected, now
+    )
+    return Instance(**dict(row))
+
+
+def _instance(row: Row | None) -> Instance | None:
+    return Instance(**dict(row)) if row else None
 
 
 async def get_app(connection: Connection, app_key: str) -> SealedApp | None:

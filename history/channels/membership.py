@@ -60,17 +60,19 @@ class Membership:
         await self._change(key, work)
         return await self.group(key)
 
-    async def leave(self, key: ChannelKey, users: Collection[str]) -> None:
-        """End what these users may read; who is not in is passed over. NotFound where there is no such group."""
-        now = self._clock.now()
+    async def leave(self, key: ChannelKey, users: Collection[str]) -> int:
+        """End what these users may read; how many of them were in. NotFound where there is no such group."""
+        now, left = self._clock.now(), 0
 
         async def work(connection: Connection, id_: int, position: int) -> None:
+            nonlocal left
             left = await store.update_left(
                 connection, id_, sorted(set(users)), leave_position=position, now=now
             )
             await store.update_member_count(connection, id_, -left, due=now)
 
         await self._change(key, work)
+        return left
 
     async def _change(self, key: ChannelKey, work: Callable[[Connection, int, int], Awaitable[None]]) -> None:
         """Change who takes part in a group, under its lock: with its id and the position that comes next there."""

@@ -50,7 +50,8 @@ ON CONFLICT ON CONSTRAINT channels_pkey DO NOTHING
 UPDATE channels ch SET dismissed_at = NULL, created_at = $2, ttl = $3, ttl_from_last_message = $4,
     -- now: a visit that is under way read the channel as ended, and must not have the last word
     next_reclaim_at = $2,
-    history_cutoff = ch.last_position + 1, settled_history_cutoff = ch.last_position + 1
+    history_cutoff = ch.last_position + 1, settled_history_cutoff = ch.last_position + 1,
+    media_cutoff = ch.last_position + 1, settled_media_cutoff = ch.last_position + 1
 FROM (SELECT $2::bigint AS now) t WHERE ch.id = $1 AND ({{channels.ended}})
 
 -- name: get_group
@@ -85,11 +86,12 @@ WHERE channel_id = $1 AND user_id = ANY ($2::text[]) AND left_position IS NULL
 UPDATE channels SET member_count = member_count + $2, next_reclaim_at = least(next_reclaim_at, $3::bigint) WHERE id = $1
 
 -- name: dismiss_channels
--- Cleaned by everyone, history and sync, settled; what is missed stays. $1 ids, sorted; $2 now
+-- Cleaned by everyone, history, sync and files, settled; what is missed stays. $1 ids, sorted; $2 now
 -- index: channels_pkey
 UPDATE channels ch SET dismissed_at = $2, next_reclaim_at = least(ch.next_reclaim_at, $2),
     history_cutoff = ch.last_position + 1, settled_history_cutoff = ch.last_position + 1,
-    sync_cutoff = ch.last_position + 1, settled_sync_cutoff = ch.last_position + 1
+    sync_cutoff = ch.last_position + 1, settled_sync_cutoff = ch.last_position + 1,
+    media_cutoff = ch.last_position + 1, settled_media_cutoff = ch.last_position + 1
 FROM unnest($1::bigint[]) AS u (id) WHERE ch.id = u.id AND ch.dismissed_at IS NULL
 
 -- name: expire_channel
@@ -97,7 +99,8 @@ FROM unnest($1::bigint[]) AS u (id) WHERE ch.id = u.id AND ch.dismissed_at IS NU
 -- index: channels_pkey
 UPDATE channels ch SET dismissed_at = $2,
     history_cutoff = ch.last_position + 1, settled_history_cutoff = ch.last_position + 1,
-    sync_cutoff = ch.last_position + 1, settled_sync_cutoff = ch.last_position + 1
+    sync_cutoff = ch.last_position + 1, settled_sync_cutoff = ch.last_position + 1,
+    media_cutoff = ch.last_position + 1, settled_media_cutoff = ch.last_position + 1
 FROM (SELECT $2::bigint AS now) t WHERE ch.id = $1 AND ch.dismissed_at IS NULL AND {{channels.expired}}
 
 -- name: list_members_forward

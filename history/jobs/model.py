@@ -22,6 +22,7 @@ class Job:
     channel_id: int | None
     before: int
     delete_compensated: bool | None
+    delete_media: bool
     undo_seconds: int | None
     reason: str | None
     source: str

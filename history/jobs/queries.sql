@@ -1,10 +1,11 @@
 -- name: insert_job
 -- Where it is about one channel, what commits there later lies above, as with a clean.
 -- $1 id, $2 app, $3 kind, $4 users, $5 channel or null, $6 before, $7 flag or null, $8 undo seconds or null, $9 reason or null,
--- $10 source, $11 now
+-- $10 source, $11 whether it gives up the files, $12 now
 INSERT INTO jobs (id, app_key, kind, user_ids, channel_id, before, delete_compensated, undo_seconds, reason, source,
-    created_at)
-VALUES ($1, $2, $3, $4, $5, least($6, (SELECT ch.last_position + 1 FROM channels ch WHERE ch.id = $5)), $7, $8, $9, $10, $11)
+    delete_media, created_at)
+VALUES ($1, $2, $3, $4, $5, least($6, (SELECT ch.last_position + 1 FROM channels ch WHERE ch.id = $5)), $7, $8, $9, $10, $11,
+    $12)
 
 -- name: insert_job_steps
 -- All channels that a user takes part in, some a step, each with the end of what the job takes there: what commits later lies

@@ -47,6 +47,7 @@ class Jobs:
         *,
         before: int,
         flag: bool | None,
+        delete_media: bool = False,
         undo_seconds: int | None,
         reason: str | None,
         source: str,
@@ -54,7 +55,17 @@ class Jobs:
         """Clean every channel of a user. What is sent after this call survives, whenever a channel's turn comes."""
         async with self._database.writing() as connection:
             id_ = await self._insert(
-                connection, app_key, "clean-user", [user_id], None, before, flag, undo_seconds, reason, source
+                connection,
+                app_key,
+                "clean-user",
+                [user_id],
+                None,
+                before,
+                flag,
+                undo_seconds,
+                reason,
+                source,
+                delete_media=delete_media,
             )
             await store.insert_job_steps(connection, id_, app_key, user_id, before, CHANNELS_A_STEP)
         return job_id(id_.bytes)
@@ -79,10 +90,12 @@ class Jobs:
             )
         return job_id(id_.bytes)
 
-    async def _insert(self, connection: Connection, app_key: str, kind: str, *values: object) -> UUID:
+    async def _insert(
+        self, connection: Connection, app_key: str, kind: str, *values: object, delete_media: bool = False
+    ) -> UUID:
         now = self._clock.now()
         id_ = new_request_id(now)
-        await store.insert_job(connection, id_, app_key, kind, *values, now)
+        await store.insert_job(connection, id_, app_key, kind, *values, delete_media, now)
         return id_
 
     async def get(self, app_key: str, id_: UUID) -> Job:
@@ -147,6 +160,7 @@ class Jobs:
                         reason=locked.reason,
                         source=locked.source,
                         job_id=locked.id,
+                        delete_media=locked.delete_media,
                     ),
                 )
                 for row in rows

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntFlag
+from uuid import UUID
 
 import msgspec
 
 from history.axis import DAY, MILLISECOND, SECOND
 from history.channels.model import ChannelKey
-from history.cursors import message_id
-from history.errors import TooLong
+from history.cursors import NotOurs, message_id, read_media_id
+from history.errors import InvalidInput, TooLong
 
 MOST_PAGE_BYTES = 4 * 1024 * 1024
 """A page's JSON is cut here, whatever its count: 500 messages of 128 KB would be 64 MB."""
@@ -23,6 +25,9 @@ _ENTRY_BYTES = 48
 """What each entry of its metadata is besides its key and value."""
 LONGEST_RANGE_MS = 14 * 86_400 * 1000
 """A history page looks at 14 days at most."""
+_REFERENCE = re.compile(r"media:\[([A-Za-z0-9_-]{1,64})\]")
+MOST_REFERENCES = 100
+"""Files that one message may refer to."""
 
 
 class Flags(IntFlag):
@@ -144,6 +149,29 @@ class Copy:
         """(channel id, sender, key) where the sender gave one."""
         key = self.draft.client_key
         return (self.channel_id, self.draft.sender, key) if key is not None else None
+
+
+def references(content: str) -> tuple[UUID, ...]:
+    """The files that content refers to, each once, in the order of their ids. What is no id of ours is text."""
+    if "media:[" not in content:
+        return ()
+    found = set()
+    for text in _REFERENCE.findall(content):
+        try:
+            found.add(UUID(bytes=read_media_id(text)))
+        except NotOurs:
+            continue
+    if len(found) > MOST_REFERENCES:
+        raise InvalidInput("content", f"content refers to more than {MOST_REFERENCES} files.")
+    return tuple(sorted(found))
+
+
+def unknown_media() -> InvalidInput:
+    """The error for content that refers to a file that is not there, whoever's it would be."""
+    return InvalidInput(
+        "content",
+        "content refers to a file that is not there; upload it first, and send the id of the answer.",
+    )
 
 
 def targeted_tail(copies: Sequence[Copy]) -> dict[int, list[Copy]]:

@@ -79,14 +79,18 @@ greatest({{channels.policy_from}}, c.join_position, c.history_cutoff, ch.history
     WHERE r.channel_id = ch.id AND r.state = 'accepted' AND r.user_id IN ('', t.user_id)
 ), CASE WHEN {{channels.expired}} THEN ch.last_position + 1 END)
 
+-- rule: reads
+-- The user of t reads the channel ch: c is his conversation there, all null where he has none. In an open channel everybody
+-- reads, by the channel's cutoffs alone.
+ch.type = 4 OR (c.user_id IS NOT NULL AND c.left_position IS NULL)
+
 -- rule: reader
--- How the user $3 of the app $1 reads the channel $2 at the instant $4; no row where he does not. In an open channel
--- everybody reads, by the channel's cutoffs alone.
+-- How the user $3 of the app $1 reads the channel $2 at the instant $4; no row where he does not.
 SELECT t.user_id, 9223372036854775807 AS recall_stamp, coalesce(c.last_hide, 0) AS last_hide, ch.type AS channel_type,
     ch.key AS channel_key, {{messages.history_from}} AS first
 FROM (SELECT $3::text AS user_id, $4::bigint AS now) t CROSS JOIN channels ch
 LEFT JOIN conversations c ON c.channel_id = ch.id AND c.user_id = t.user_id
-WHERE ch.id = $2 AND ch.app_key = $1 AND (ch.type = 4 OR (c.user_id IS NOT NULL AND c.left_position IS NULL))
+WHERE ch.id = $2 AND ch.app_key = $1 AND {{messages.reads}}
 
 -- rule: size
 -- The bytes that the row m brings to a page, before they are JSON.
@@ -206,6 +210,47 @@ INSERT INTO senders AS s (channel_id, user_id, position)
 SELECT u.channel_id, u.user_id, u.position
 FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS u (channel_id, user_id, position)
 ON CONFLICT ON CONSTRAINT senders_pkey DO UPDATE SET position = greatest(s.position, excluded.position)
+
+-- name: share_media
+-- The files of these that a message may refer to, held still until its commit: one that is about to be deleted is waited
+-- for, and is none of them. $1 ids
+-- index: media_pkey
+SELECT id, app_key FROM media WHERE id = ANY ($1::uuid[]) AND state = 'ready' ORDER BY id FOR SHARE
+
+-- name: lock_media
+-- The same, and what loses a reference is looked at: an edit takes what was referred to and what will be in one order.
+-- $1 ids
+-- index: media_pkey
+SELECT id, app_key, state FROM media WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
+
+-- name: list_media_of
+-- What messages refer to. $1 channel, $2 positions
+-- index: media_refs_pkey
+SELECT DISTINCT media_id FROM media_refs WHERE channel_id = $1 AND position = ANY ($2::bigint[])
+
+-- name: mark_media_due
+-- A reference to these files goes in this transaction: see afterwards whether something needs them. The files before the
+-- references, as what deletes a file does. $1 ids, sorted; $2 now
+-- index: media_pkey
+UPDATE media m SET look_at = least(m.look_at, $2::bigint)
+FROM unnest($1::uuid[]) AS u (id) WHERE m.id = u.id AND m.state = 'ready'
+
+-- name: delete_refs
+-- What these messages said is not said any more. $1 channel, $2 positions
+-- index: media_refs_pkey
+DELETE FROM media_refs WHERE channel_id = $1 AND position = ANY ($2::bigint[])
+
+-- name: list_media
+-- As share_media, only to see. $1 ids
+-- index: media_pkey
+SELECT id, app_key FROM media WHERE id = ANY ($1::uuid[]) AND state = 'ready'
+
+-- name: insert_refs
+-- What an edited message refers to now. $1 channel, $2 position, $3 app, $4 ids
+-- index: messages
+INSERT INTO media_refs (channel_id, position, media_id, app_key, flags, sender, recipients)
+SELECT m.channel_id, m.position, u.id, $3, m.flags, m.sender, m.recipients
+FROM messages m CROSS JOIN unnest($4::uuid[]) AS u (id) WHERE m.channel_id = $1 AND m.position = $2
 
 -- name: get_message
 -- $1 channel, $2 position

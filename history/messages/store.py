@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -17,6 +18,16 @@ _COLUMNS = ("channel_id", "position", "flags", "sender", "type", "content", "rec
 MessageRow = tuple[int, int, int, str, str, str, tuple[str, ...] | None, str | None]
 Sender = tuple[int, str]
 """(channel id, user)"""
+_REFERENCE_COLUMNS = (
+    "channel_id",
+    "position",
+    "media_id",
+    "app_key",
+    "flags",
+    "sender",
+    "recipients",
+)
+ReferenceRow = tuple[int, int, UUID, str, int, str, tuple[str, ...] | None]
 ClientKey = tuple[int, str, str]
 """(channel id, sender, key)"""
 
@@ -133,6 +144,45 @@ async def insert_messages(connection: Connection, rows: Iterable[MessageRow]) ->
         if exc.constraint_name is None:
             raise NoMonth from exc
         raise
+
+
+async def share_media(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, str]:
+    """Hold files still until the commit; the app of each that may be referred to."""
+    rows = await connection.fetch(statement("messages", "share_media"), sorted(ids))
+    return {row["id"]: row["app_key"] for row in rows}
+
+
+async def list_media(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """The app of each of these files that may be referred to now."""
+    rows = await connection.fetch(statement("messages", "list_media"), ids)
+    return {row["id"]: row["app_key"] for row in rows}
+
+
+async def insert_references(connection: Connection, rows: Iterable[ReferenceRow]) -> None:
+    """COPY in which messages refer to which files; the caller shares the files."""
+    await connection.copy_records_to_table("media_refs", records=rows, columns=_REFERENCE_COLUMNS)
+
+
+async def lock_media(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, str]:
+    """Lock files in the order of their ids; the app of each that may be referred to."""
+    rows = await connection.fetch(statement("messages", "lock_media"), sorted(ids))
+    return {row["id"]: row["app_key"] for row in rows if row["state"] == "ready"}
+
+
+async def list_media_of(connection: Connection, channel_id: int, positions: Sequence[int]) -> set[UUID]:
+    """The files that these messages refer to."""
+    rows = await connection.fetch(statement("messages", "list_media_of"), channel_id, positions)
+    return {row["media_id"] for row in rows}
+
+
+async def delete_references(
+    connection: Connection, channel_id: int, positions: Sequence[int], *, now: int
+) -> None:
+    """These messages say nothing any more: the files that only they needed may go."""
+    ids = sorted(await list_media_of(connection, channel_id, positions))
+    if ids:
+        await connection.execute(statement("messages", "mark_media_due"), ids, now)
+        await connection.execute(statement("messages", "delete_refs"), channel_id, positions)
 
 
 async def list_history(
@@ -273,6 +323,8 @@ async def recall(connection: Connection, channel_id: int, position: int, *, now:
         now,
         not held,
     )
+    if not held:
+        await delete_references(connection, channel_id, [position], now=now)
     return True
 
 
@@ -298,6 +350,23 @@ async def update_edited(
         statement("messages", "update_edited"), channel_id, position, content, metadata, now
     )
     return Message(**_fields(channel_id, row)) if row else None
+
+
+async def replace_references(
+    connection: Connection,
+    app_key: str,
+    channel_id: int,
+    position: int,
+    *,
+    before: Iterable[UUID],
+    after: Sequence[UUID],
+    now: int,
+) -> None:
+    """What an edited message refers to; the caller has locked the files."""
+    gone = sorted(set(before) - set(after))
+    await connection.execute(statement("messages", "mark_media_due"), gone, now)
+    await connection.execute(statement("messages", "delete_refs"), channel_id, [position])
+    await connection.execute(statement("messages", "insert_refs"), channel_id, position, app_key, after)
 
 
 async def hide(

@@ -46,6 +46,7 @@ class Receipt:
     source: str
     delete_compensated: bool
     delete_compensated_from: str
+    delete_media: bool
     cancelled_at: int | None
     cancelled_by: str | None
     cancel_reason: str | None
@@ -53,6 +54,9 @@ class Receipt:
     """None until they are counted, and for good where they never can be: cancelled before, or applied before schema 3."""
     reclaimed_messages: int | None
     """Of those it hid, how many are gone from disk; None until they are counted."""
+    reclaimed_files: int | None
+    """How many files went with it, where it gave them up; None until it is counted."""
+    reclaimed_bytes: int | None
 
     @property
     def for_everyone(self) -> bool:

@@ -145,11 +145,14 @@ async def _receipt(connection: Connection, row: Row) -> Receipt:
         source=row["source"],
         delete_compensated=row["delete_compensated"],
         delete_compensated_from=row["delete_compensated_from"],
+        delete_media=row["delete_media"],
         cancelled_at=row["cancelled_at"],
         cancelled_by=row["cancelled_by"],
         cancel_reason=row["cancel_reason"],
         numbers=_numbers(row, held=bool(row["held"])) if counted else None,
         reclaimed_messages=await _reclaimed(connection, row) if counted else None,
+        reclaimed_files=row["reclaimed_files"] if counted else None,
+        reclaimed_bytes=row["reclaimed_bytes"] if counted else None,
     )
 
 

@@ -34,6 +34,8 @@ class CleanDraft:
     """None: as the app's setting has it at acceptance."""
     job_id: UUID | None = None
     """The job that asked, where one did."""
+    delete_media: bool = False
+    """Whether the files that the messages refer to are given up too."""
     reason: str | None
     source: str
 
@@ -68,6 +70,8 @@ class Cutoffs:
     history: int
     sync: int
     """0 where none of them carries the flag."""
+    media: int
+    """0 where none of them gives up the files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,7 @@ class Journalled:
     id: UUID
     cutoff: int
     delete_compensated: bool
+    delete_media: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,10 +190,11 @@ def merged(rows: Sequence[Journalled]) -> dict[Pair, Cutoffs]:
     """The cutoffs that some rows of the journal amount to, pair by pair, in the order of channels and users."""
     found: dict[Pair, Cutoffs] = {}
     for row in rows:
-        before = found.get(row.pair, Cutoffs(history=0, sync=0))
+        before = found.get(row.pair, Cutoffs(history=0, sync=0, media=0))
         found[row.pair] = Cutoffs(
             history=max(before.history, row.cutoff),
             sync=max(before.sync, row.cutoff if row.delete_compensated else 0),
+            media=max(before.media, row.cutoff if row.delete_media else 0),
         )
     return found
 

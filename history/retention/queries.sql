@@ -3,17 +3,19 @@
 -- such channel; the flag is the request's word, else the app's setting. What commits later lies above the cutoff.
 -- $1 channel ids, $2 ids, $3 app keys, $4 channel types, $5 channel keys as JSON, $6 users (empty: everyone), $7 operators or null,
 -- $8 cutoffs at most, $9 flags or null, $10 reasons or null, $11 sources, $12 accepted at: a later request has a later
--- instant, $13 undo seconds or null, $14 jobs or null
+-- instant, $13 undo seconds or null, $14 jobs or null, $15 whether they give up the files
 INSERT INTO clean_requests (channel_id, id, app_key, channel_type, channel_key, user_id, operator, cutoff,
-    delete_compensated, delete_compensated_from, reason, source, accepted_at, undo_until, job_id)
+    delete_compensated, delete_compensated_from, reason, source, accepted_at, undo_until, job_id, delete_media)
 SELECT u.channel_id, u.id, u.app_key, u.channel_type, ARRAY(SELECT json_array_elements_text(u.channel_key)), u.user_id,
     u.operator, least(u.cutoff, coalesce(ch.last_position, 0) + 1),
     coalesce(u.flag, a.delete_compensated_on_clean), CASE WHEN u.flag IS NULL THEN 'app' ELSE 'request' END,
-    u.reason, u.source, u.accepted_at, u.accepted_at + coalesce(u.undo_seconds, a.undo_seconds) * 1000000::bigint, u.job_id
+    u.reason, u.source, u.accepted_at, u.accepted_at + coalesce(u.undo_seconds, a.undo_seconds) * 1000000::bigint, u.job_id,
+    u.delete_media
 FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::smallint[], $5::json[], $6::text[], $7::text[], $8::bigint[],
-    $9::boolean[], $10::text[], $11::text[], $12::bigint[], $13::integer[], $14::uuid[])
+    $9::boolean[], $10::text[], $11::text[], $12::bigint[], $13::integer[], $14::uuid[],
+    $15::boolean[])
     AS u (channel_id, id, app_key, channel_type, channel_key, user_id, operator, cutoff, flag, reason, source, accepted_at,
-        undo_seconds, job_id)
+        undo_seconds, job_id, delete_media)
 JOIN apps a ON a.app_key = u.app_key
 LEFT JOIN channels ch ON ch.id = u.channel_id
 RETURNING channel_id, id, cutoff
@@ -45,7 +47,7 @@ SELECT max(accepted_at) FROM clean_requests WHERE channel_id = $1 AND state IN (
 -- name: list_unapplied
 -- What the journal has for these pairs, read under their locks. $1 app keys, $2 channel ids, $3 users
 -- index: clean_requests_unapplied
-SELECT r.app_key, r.channel_id, r.user_id, r.id, r.cutoff, r.delete_compensated
+SELECT r.app_key, r.channel_id, r.user_id, r.id, r.cutoff, r.delete_compensated, r.delete_media
 FROM unnest($1::text[], $2::bigint[], $3::text[]) AS u (app_key, channel_id, user_id)
 JOIN clean_requests r ON r.channel_id = u.channel_id AND r.user_id = u.user_id
     AND r.app_key = u.app_key
@@ -62,36 +64,42 @@ SELECT u.app_key, u.channel_id, u.user_id, coalesce((
 FROM unnest($1::text[], $2::bigint[], $3::text[]) AS u (app_key, channel_id, user_id)
 
 -- name: raise_conversation_cutoffs
--- $1 channel ids, $2 users, $3 history cutoffs, $4 sync cutoffs; sorted
+-- $1 channel ids, $2 users, $3 history cutoffs, $4 sync cutoffs, $5 media cutoffs; sorted
 -- index: conversations_pkey
 UPDATE conversations c
-SET history_cutoff = greatest(c.history_cutoff, u.history), sync_cutoff = greatest(c.sync_cutoff, u.sync)
-FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS u (channel_id, user_id, history, sync)
+SET history_cutoff = greatest(c.history_cutoff, u.history), sync_cutoff = greatest(c.sync_cutoff, u.sync),
+    media_cutoff = greatest(c.media_cutoff, u.media)
+FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
+    AS u (channel_id, user_id, history, sync, media)
 WHERE c.channel_id = u.channel_id AND c.user_id = u.user_id
 
 -- name: raise_channel_cutoffs
--- $1 channel ids, $2 history cutoffs, $3 sync cutoffs; sorted
+-- $1 channel ids, $2 history cutoffs, $3 sync cutoffs, $4 media cutoffs; sorted
 -- index: channels_pkey
 UPDATE channels ch
-SET history_cutoff = greatest(ch.history_cutoff, u.history), sync_cutoff = greatest(ch.sync_cutoff, u.sync)
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS u (id, history, sync) WHERE ch.id = u.id
+SET history_cutoff = greatest(ch.history_cutoff, u.history), sync_cutoff = greatest(ch.sync_cutoff, u.sync),
+    media_cutoff = greatest(ch.media_cutoff, u.media)
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS u (id, history, sync, media) WHERE ch.id = u.id
 
 -- name: settle_conversation_cutoffs
--- $1 channel ids, $2 users, $3 history cutoffs, $4 sync cutoffs; sorted
+-- $1 channel ids, $2 users, $3 history cutoffs, $4 sync cutoffs, $5 media cutoffs; sorted
 -- index: conversations_pkey
 UPDATE conversations c
 SET settled_history_cutoff = greatest(c.settled_history_cutoff, u.history),
-    settled_sync_cutoff = greatest(c.settled_sync_cutoff, u.sync)
-FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS u (channel_id, user_id, history, sync)
+    settled_sync_cutoff = greatest(c.settled_sync_cutoff, u.sync),
+    settled_media_cutoff = greatest(c.settled_media_cutoff, u.media)
+FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
+    AS u (channel_id, user_id, history, sync, media)
 WHERE c.channel_id = u.channel_id AND c.user_id = u.user_id
 
 -- name: settle_channel_cutoffs
--- $1 channel ids, $2 history cutoffs, $3 sync cutoffs; sorted
+-- $1 channel ids, $2 history cutoffs, $3 sync cutoffs, $4 media cutoffs; sorted
 -- index: channels_pkey
 UPDATE channels ch
 SET settled_history_cutoff = greatest(ch.settled_history_cutoff, u.history),
-    settled_sync_cutoff = greatest(ch.settled_sync_cutoff, u.sync)
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS u (id, history, sync) WHERE ch.id = u.id
+    settled_sync_cutoff = greatest(ch.settled_sync_cutoff, u.sync),
+    settled_media_cutoff = greatest(ch.settled_media_cutoff, u.media)
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS u (id, history, sync, media) WHERE ch.id = u.id
 
 -- name: insert_clean_marks
 -- What those whom the requests concern could read before them, and the marks that decide what they keep: settled marks, and
@@ -159,7 +167,9 @@ UPDATE conversations c SET
     history_cutoff = greatest(c.settled_history_cutoff, (SELECT max(r.cutoff) FROM clean_requests r
         WHERE r.channel_id = $1 AND r.user_id = $2 AND r.state IN ('accepted', 'applied'))),
     sync_cutoff = greatest(c.settled_sync_cutoff, (SELECT max(r.cutoff) FROM clean_requests r
-        WHERE r.channel_id = $1 AND r.user_id = $2 AND r.state IN ('accepted', 'applied') AND r.delete_compensated))
+        WHERE r.channel_id = $1 AND r.user_id = $2 AND r.state IN ('accepted', 'applied') AND r.delete_compensated)),
+    media_cutoff = greatest(c.settled_media_cutoff, (SELECT max(r.cutoff) FROM clean_requests r
+        WHERE r.channel_id = $1 AND r.user_id = $2 AND r.state IN ('accepted', 'applied') AND r.delete_media))
 WHERE c.channel_id = $1 AND c.user_id = $2
 
 -- name: lower_channel_cutoffs
@@ -169,7 +179,9 @@ UPDATE channels ch SET
     history_cutoff = greatest(ch.settled_history_cutoff, (SELECT max(r.cutoff) FROM clean_requests r
         WHERE r.channel_id = $1 AND r.user_id = '' AND r.state IN ('accepted', 'applied'))),
     sync_cutoff = greatest(ch.settled_sync_cutoff, (SELECT max(r.cutoff) FROM clean_requests r
-        WHERE r.channel_id = $1 AND r.user_id = '' AND r.state IN ('accepted', 'applied') AND r.delete_compensated))
+        WHERE r.channel_id = $1 AND r.user_id = '' AND r.state IN ('accepted', 'applied') AND r.delete_compensated)),
+    media_cutoff = greatest(ch.settled_media_cutoff, (SELECT max(r.cutoff) FROM clean_requests r
+        WHERE r.channel_id = $1 AND r.user_id = '' AND r.state IN ('accepted', 'applied') AND r.delete_media))
 WHERE ch.id = $1
 
 -- name: update_settled
@@ -198,7 +210,7 @@ SELECT DISTINCT app_key, channel_id, user_id FROM (
 
 -- name: list_settleable
 -- What of these pairs may be settled, read under their locks. $1 app keys, $2 channel ids, $3 users, $4 now
-SELECT r.app_key, r.channel_id, r.user_id, r.id, r.cutoff, r.delete_compensated
+SELECT r.app_key, r.channel_id, r.user_id, r.id, r.cutoff, r.delete_compensated, r.delete_media
 FROM unnest($1::text[], $2::bigint[], $3::text[]) AS u (app_key, channel_id, user_id)
 JOIN clean_requests r ON r.channel_id = u.channel_id AND r.user_id = u.user_id
     AND r.app_key = u.app_key
@@ -349,6 +361,7 @@ UPDATE messages m SET content = '', metadata = NULL
 FROM recalls r JOIN channels ch ON ch.id = r.channel_id
 WHERE r.channel_id = $1 AND NOT r.emptied AND m.channel_id = r.channel_id AND m.position = r.position
     AND NOT {{channels.held}}
+RETURNING m.position
 
 -- name: update_emptied
 -- $1 channel

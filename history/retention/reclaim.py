@@ -96,8 +96,9 @@ class Reclaim:
                 deleted += await store.delete_reclaimed(connection, channel_id, floor.position)
             late = self._clock.now() > now + LEASE // 2
             if floor.found or late:
-                finished = await self._finish(channel_id, app_key, ends=now + LEASE // 2) and floor.found
-                at = next_look if finished else now
+                done, kept_from = await self._finish(channel_id, app_key, now=now, ends=now + LEASE // 2)
+                finished = done and floor.found
+                at = _earliest(next_look, floor, kept_from) if finished else now
                 async with self._database.writing() as connection:
                     await store.release_channel(
                         connection,
@@ -113,14 +114,19 @@ class Reclaim:
             if self._batch is None:
                 await pace.after((self._clock.now() - began) / SECOND)
 
-    async def _finish(self, channel_id: int, app_key: str, *, ends: int) -> bool:
-        """Let go what went with the messages, in bounded steps; whether that was all."""
-        while True:
+    async def _finish(self, channel_id: int, app_key: str, *, now: int, ends: int) -> tuple[bool, int | None]:
+        """Let go what went with the messages, in bounded steps; whether that was all, and the lowest position whose message
+        is gone while somebody keeps its files."""
+
+        async def step() -> tuple[bool, int | None]:
             async with self._database.writing() as connection:
                 await apps_store.share_app(connection, app_key)
-                more = await store.finish_reclaimed(connection, channel_id, most=_MOST_SIDE_ROWS)
+                return await store.finish_reclaimed(connection, channel_id, now=now, most=_MOST_SIDE_ROWS)
+
+        while True:
+            more, kept_from = await self._database.retrying(step)
             if not more or self._clock.now() > ends:
-                return not more
+                return not more, kept_from
 
     async def _grant(self, channel_id: int, app_key: str, *, now: int, most: int) -> tuple[Floor, int | None]:
         async with self._database.writing() as connection:
@@ -131,3 +137,11 @@ class Reclaim:
             floor = await store.get_floor(connection, channel_id, reaches, most=most, now=now)
             await store.grant(connection, channel_id, floor.position)
         return floor, floor.next_look(reaches, missed_for=settings.missed_days * DAY, now=now)
+
+
+def _earliest(next_look: int | None, floor: Floor, kept_from: int | None) -> int | None:
+    """The next look, no later than a policy lets go of the oldest file that somebody keeps here."""
+    if kept_from is None or floor.max_age is None:
+        return next_look
+    lets_go = kept_from + floor.max_age + 1
+    return lets_go if next_look is None else min(next_look, lets_go)

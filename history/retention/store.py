@@ -12,6 +12,8 @@ import asyncpg
 from history.axis import NEVER
 from history.database import Connection, Row
 from history.delivery.model import Reach
+from history.media import store as media_store
+from history.messages import store as messages_store
 from history.queries import statement
 from history.retention.model import (
     EVERYONE,
@@ -57,10 +59,11 @@ async def insert_clean_requests(
                 accepted_at,
                 draft.undo_seconds,
                 draft.job_id,
+                draft.delete_media,
             )
             for channel_id, id_, draft, accepted_at in requests
         ),
-        14,
+        15,
     )
     rows = await connection.fetch(statement("retention", "insert_clean_requests"), *columns)
     return {(row["channel_id"], row["id"]): row["cutoff"] for row in rows}
@@ -93,7 +96,11 @@ async def lock_planned(connection: Connection, channel_id: int, user_id: str) ->
 async def _journalled(connection: Connection, name: str, *arguments: object) -> list[Journalled]:
     return [
         Journalled(
-            pair=_pair(row), id=row["id"], cutoff=row["cutoff"], delete_compensated=row["delete_compensated"]
+            pair=_pair(row),
+            id=row["id"],
+            cutoff=row["cutoff"],
+            delete_compensated=row["delete_compensated"],
+            delete_media=row["delete_media"],
         )
         for row in await connection.fetch(statement("retention", name), *arguments)
     ]
@@ -122,13 +129,15 @@ async def list_highest_cutoffs(connection: Connection, pairs: Sequence[Pair]) ->
 async def update_cutoffs(connection: Connection, cutoffs: Mapping[Pair, Cutoffs], *, settled: bool) -> None:
     """Raise marks, or their settled twins. Never an insert: no clean makes a participant."""
     verb = "settle" if settled else "raise"
-    rows = sorted((pair.channel_id, pair.user_id, it.history, it.sync) for pair, it in cutoffs.items())
+    rows = sorted(
+        (pair.channel_id, pair.user_id, it.history, it.sync, it.media) for pair, it in cutoffs.items()
+    )
     users = [row for row in rows if row[1] != EVERYONE]
-    channels = [(id_, history, sync) for id_, user, history, sync in rows if user == EVERYONE]
+    channels = [(id_, *marks) for id_, user, *marks in rows if user == EVERYONE]
     if users:
-        await connection.execute(statement("retention", f"{verb}_conversation_cutoffs"), *_columns(users, 4))
+        await connection.execute(statement("retention", f"{verb}_conversation_cutoffs"), *_columns(users, 5))
     if channels:
-        await connection.execute(statement("retention", f"{verb}_channel_cutoffs"), *_columns(channels, 3))
+        await connection.execute(statement("retention", f"{verb}_channel_cutoffs"), *_columns(channels, 4))
 
 
 async def insert_clean_marks(connection: Connection, rows: Sequence[Journalled], *, now: int) -> None:
@@ -268,19 +277,27 @@ async def delete_reclaimed(connection: Connection, channel_id: int, below: int) 
     return await _deleted(connection, "delete_reclaimed", channel_id, below)
 
 
-async def finish_reclaimed(connection: Connection, channel_id: int, *, most: int) -> bool:
-    """What goes with messages: rows that hid them, who wrote them, what their receipts were counted against, and the content
-    of recalled ones where no hold covers them any more. Whether there is more of it.
+async def finish_reclaimed(
+    connection: Connection, channel_id: int, *, now: int, most: int
+) -> tuple[bool, int | None]:
+    """What goes with messages: references to files, rows that hid them, who wrote them, what their receipts were counted
+    against, and the content of recalled ones where no hold covers them any more.
+
+    Whether there is more of it, and the lowest position whose message is gone while somebody keeps its files.
 
     The caller shares the app's row, so that no hold comes in between.
     """
+    kept_from = await media_store.judge_gone(connection, channel_id, now=now)
     await connection.execute(statement("retention", "delete_hidden"), channel_id)
-    await connection.execute(statement("retention", "empty_recalled"), channel_id)
+    emptied = await connection.fetch(statement("retention", "empty_recalled"), channel_id)
+    if emptied:
+        positions = [row["position"] for row in emptied]
+        await messages_store.delete_references(connection, channel_id, positions, now=now)
     await connection.execute(statement("retention", "update_emptied"), channel_id)
     senders = await _deleted(connection, "delete_senders", channel_id, most)
     forgettable = await connection.fetch(statement("retention", "list_forgettable"), channel_id, most)
     marks = await _delete_marks(connection, forgettable, most=most)
-    return most in (senders, len(forgettable), marks)
+    return most in (senders, len(forgettable), marks), kept_from
 
 
 async def delete_old_marks(connection: Connection, *, now: int, most: int) -> int:

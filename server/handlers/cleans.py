@@ -125,6 +125,7 @@ async def clean_user(call: Call[wire.CleanUser]) -> Reply:
         body.userId,
         before=cutoff_before(sent_at(body.sentAt)),
         flag=body.deleteCompensated,
+        delete_media=bool(body.deleteMedia),
         undo_seconds=body.undoSeconds,
         reason=body.reason or None,
         source="v4",
@@ -211,6 +212,7 @@ def _draft(app: App, body: wire.Clean) -> CleanDraft:
         operator=body.fromUserId if for_everyone else None,
         before=cutoff_before(sent_at(body.sentAt)),
         delete_compensated=body.deleteCompensated,
+        delete_media=bool(body.deleteMedia),
         undo_seconds=body.undoSeconds,
         reason=body.reason or None,
         source="v4",
@@ -254,6 +256,7 @@ def _view(receipt: Receipt) -> wire.ReceiptView:
         reason=receipt.reason,
         source=receipt.source,
         deleteCompensated=wire.DeleteCompensated(receipt.delete_compensated, receipt.delete_compensated_from),
+        deleteMedia=receipt.delete_media,
         cancelledAt=_ms(receipt.cancelled_at),
         cancelledBy=receipt.cancelled_by,
         cancelReason=receipt.cancel_reason,
@@ -262,6 +265,8 @@ def _view(receipt: Receipt) -> wire.ReceiptView:
         keptCompensation=None if numbers is None else numbers.kept_compensation,
         keptHeld=None if numbers is None else numbers.kept_held,
         reclaimedMessages=receipt.reclaimed_messages,
+        reclaimedFiles=receipt.reclaimed_files,
+        reclaimedBytes=receipt.reclaimed_bytes,
     )
 
 

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from server.surface import Route
-from server.surfaces import clarity, doubletick, rongcloud, tencent
+from server.surfaces import clarity, doubletick, rongcloud, ryze, tencent
 
-ROUTES: tuple[Route, ...] = (*rongcloud.ROUTES, *doubletick.ROUTES, *clarity.ROUTES, *tencent.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *rongcloud.ROUTES,
+    *doubletick.ROUTES,
+    *clarity.ROUTES,
+    *tencent.ROUTES,
+    *ryze.ROUTES,
+)

@@ -86,6 +86,35 @@ class Nothing(Struct):
     """Done."""
 
 
+class NewInstance(Struct, kw_only=True):
+    """A user of the app who is to have a token of his own."""
+
+    instance: Id
+
+
+class InstanceMade(Struct):
+    """The token itself is shown here and never again."""
+
+    instance: str
+    connected: bool
+    createdAt: int
+    token: str
+
+
+class InstancePatch(Struct, kw_only=True):
+    """Whether calls for the instance are taken."""
+
+    connected: bool
+
+
+class InstanceView(Struct):
+    """An instance, without its token."""
+
+    instance: str
+    connected: bool
+    createdAt: int
+
+
 class HoldChannel(Struct, kw_only=True):
     """A channel: userIds for a direct one, channelId and userId for a system one, channelId for the others."""
 
@@ -202,6 +231,9 @@ class SettingsPatch(Struct, kw_only=True, forbid_unknown_fields=True, rename="ca
     tencent_sdk_app_id: Annotated[int, Meta(ge=1, le=4_294_967_295)] | UnsetType | None = UNSET
     tencent_admin: Id | None = None
     tencent_key: Annotated[str, Meta(min_length=1, max_length=256)] | UnsetType | None = UNSET
+    media_max_bytes: Annotated[int, Meta(ge=0, le=2_147_483_647)] | None = None
+    media_types: Annotated[str, Meta(min_length=1, max_length=1024)] | None = None
+    media_unused_hours: Annotated[int, Meta(ge=1, le=8_760)] | None = None
     confirm: Annotated[str, Meta(max_length=64)] | None = None
 
 
@@ -231,3 +263,6 @@ class SettingsView(Struct, kw_only=True, rename="camel"):
     tencent_sdk_app_id: int | None
     tencent_admin: str
     tencent_key: bool
+    media_max_bytes: int
+    media_types: str
+    media_unused_hours: int

@@ -25,6 +25,7 @@ class Clean(Struct, kw_only=True):
     sentAt: SentAt = None
     scope: Literal["user", "everyone"] | None = None
     deleteCompensated: bool | None = None
+    deleteMedia: bool | None = None
     undoSeconds: UndoSeconds | None = None
     reason: Reason | None = None
     planHash: Annotated[str, Meta(max_length=64)] | None = None
@@ -70,6 +71,7 @@ class CleanUser(Struct, kw_only=True):
     userId: Id
     sentAt: SentAt = None
     deleteCompensated: bool | None = None
+    deleteMedia: bool | None = None
     undoSeconds: UndoSeconds | None = None
     reason: Reason | None = None
 
@@ -145,6 +147,7 @@ class ReceiptView(Struct, kw_only=True):
     reason: str | None
     source: str
     deleteCompensated: DeleteCompensated
+    deleteMedia: bool
     cancelledAt: int | None
     cancelledBy: str | None
     cancelReason: str | None
@@ -153,6 +156,8 @@ class ReceiptView(Struct, kw_only=True):
     keptCompensation: int | None
     keptHeld: int | None
     reclaimedMessages: int | None
+    reclaimedFiles: int | None
+    reclaimedBytes: int | None
 
 
 class ReceiptPage(Struct, omit_defaults=True):

@@ -15,6 +15,7 @@ OF_APP = "/admin/apps/{appKey}"
 RECALL_BY_SENDER = "/v4/channel/message/recall-by-sender"
 HIDE = "/v4/channel/message/history/hide"
 EXPLAIN = "/v4/message/explain"
+UPLOAD, FILE = "/v1/media", "/v1/media/{mediaId}"
 POLICIES = (f"{OF_APP}/policies/{{channelType}}", f"{OF_APP}/policies/{{channelType}}/{{channelId}}")
 SENDS = {kind: f"/v4/{kind}-channel/message/send" for kind in ("direct", "group", "open", "system")}
 HISTORIES = {kind: f"/v4/{kind}-channel/history-message/list" for kind in SENDS}
@@ -36,9 +37,12 @@ class Scene:
     hold_id: str
     request_id: str
     plan_hash: str
+    media_id: str
 
 
-NOBODY = Scene(direct="", group="", open="", system="", key_id="", hold_id="", request_id="", plan_hash="")
+NOBODY = Scene(
+    direct="", group="", open="", system="", key_id="", hold_id="", request_id="", plan_hash="", media_id=""
+)
 """For those who look at the fields alone."""
 PHONES = ("910000000001", "919999999999")
 """A business and its customer, who have a chat: what an API for phone numbers speaks of."""
@@ -69,12 +73,15 @@ async def make_scene(api: Api, keys: Keys | None = None) -> Scene:
     await api.set(retentionDays=DAYS, confirm=refused.json["confirm"])
     nothing = {"channelType": 1, "fromUserId": "zoe", "channelId": "nobody", "undoSeconds": 30 * 86_400}
     cleaned = await api.post(CLEAN, nothing)
+    token = (await api.do("auth/access-token/issue", userId="bob", name="bob"))["accessToken"]
+    uploaded = await api.upload(token, b"secret of ours")
     plan = await api.do("channel/message/history/clean/preview", **cleaning(api.now_ms))
     return Scene(
         key_id=made.json["id"],
         hold_id=held.json["id"],
         request_id=cleaned.headers["Clean-Request-Id"],
         plan_hash=plan["planHash"],
+        media_id=uploaded.json["id"],
         **sent,
     )
 
@@ -88,6 +95,7 @@ def cleaning(now: int, **more: object) -> dict[str, Any]:
         "sentAt": str(now),
         "scope": "user",
         "deleteCompensated": False,
+        "deleteMedia": False,
         "undoSeconds": 3600,
         "reason": "asked",
         **more,
@@ -175,6 +183,7 @@ def bodies(scene: Scene, now: int) -> dict[tuple[str, str], dict[str, Any] | Non
             "userId": "bob",
             "sentAt": str(now),
             "deleteCompensated": False,
+            "deleteMedia": False,
             "undoSeconds": 3600,
             "reason": "asked",
         },
@@ -246,6 +255,7 @@ def bodies(scene: Scene, now: int) -> dict[tuple[str, str], dict[str, Any] | Non
         ADMIN: {"name": "new"},
         f"{OF_APP}/secret": {"overlapSeconds": 3600},
         f"{OF_APP}/keys": {"name": "dashboard", "scope": "admin-read"},
+        f"{OF_APP}/instances": {"instance": "910000000001"},
         # a hold is on a channel or on a user, and a direct channel is its two users
         f"{OF_APP}/holds": {
             "reason": "a case",
@@ -276,6 +286,9 @@ def bodies(scene: Scene, now: int) -> dict[tuple[str, str], dict[str, Any] | Non
             "tokenDays": 365,
             "idempotencyHours": 24,
             "syncConversationDeletion": False,
+            "mediaMaxBytes": 20_971_520,
+            "mediaTypes": "*/*",
+            "mediaUnusedHours": 24,
             # it stands alone or not at all: it may need the confirmation
             "retentionDays": None,
             "tencentSdkAppId": 1400000000,
@@ -285,8 +298,13 @@ def bodies(scene: Scene, now: int) -> dict[tuple[str, str], dict[str, Any] | Non
         },
         ("GET", f"{OF_APP}/keys"): None,
         ("DELETE", f"{OF_APP}/keys/{{keyId}}"): None,
+        ("PATCH", f"{OF_APP}/instances/{{instance}}"): {"connected": False},
         ("GET", f"{OF_APP}/holds"): None,
         ("DELETE", f"{OF_APP}/holds/{{holdId}}"): None,
+        ("GET", f"{OF_APP}/media"): None,
+        ("DELETE", f"{OF_APP}/media/{{mediaId}}"): None,
+        ("POST", UPLOAD): None,
+        ("GET", FILE): None,
         **{("PUT", path): {"maxAgeDays": DAYS, "confirm": "x"} for path in POLICIES},
         **{(method, path): None for method in ("GET", "DELETE") for path in POLICIES},
         ("GET", f"{OF_APP}/retention/runs"): None,
@@ -302,8 +320,10 @@ def filled(path: str, app_key: str, scene: Scene) -> str:
         "appKey": app_key,
         "keyId": scene.key_id,
         "holdId": scene.hold_id,
+        "mediaId": scene.media_id,
         "channelType": "3",
         "channelId": "g",
+        "instance": "bob",
     }
     for name, text in names.items():
         path = path.replace(f"{{{name}}}", text)

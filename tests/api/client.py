@@ -7,8 +7,9 @@ import io
 import itertools
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import asyncpg
@@ -147,6 +148,12 @@ class Api:
         text: str = (await self.admin("POST", path, {"name": scope, "scope": scope})).json["key"]
         return text
 
+    async def upload(self, key: str, data: bytes, *, type_: str = "text/plain") -> Answer:
+        """A file, by an API key or an access token."""
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": type_}
+        # a file, because aiohttp warns of large bytes
+        return await self.request("POST", "/v1/media", data=io.BytesIO(data), headers=headers)
+
     async def set(self, **settings: object) -> None:
         """Change settings of the app."""
         answer = await self.admin("PATCH", f"/admin/apps/{self.keys.app_key}/settings", settings)
@@ -237,19 +244,27 @@ class Api:
             await connection.close()
 
 
-def settings_for(database_url: str, redis_url: str) -> Settings:
+def settings_for(database_url: str, redis_url: str, *, media: str = "") -> Settings:
     """What a process is told."""
-    return Settings(database_url=database_url, redis_url=redis_url, master_key=MASTER_KEY)
+    return Settings(database_url=database_url, redis_url=redis_url, master_key=MASTER_KEY, media=media)
 
 
 @asynccontextmanager
 async def open_api(
-    database_url: str, redis_url: str, *, clock: FixedClock | None = None, like: Api | None = None
+    database_url: str,
+    redis_url: str,
+    *,
+    clock: FixedClock | None = None,
+    like: Api | None = None,
+    media: str | None = None,
 ) -> AsyncIterator[Api]:
-    """An API process; `like` another one: the same app on the same database."""
+    """An API process; `like` another one: the same app on the same database. `media`: where files are, a fresh folder."""
     clock = clock or FixedClock(NOON)
-    app = build_app(settings_for(database_url, redis_url), clock=clock)
-    async with TestClient(TestServer(app)) as client:
+    async with AsyncExitStack() as stack:
+        if media is None:
+            media = stack.enter_context(TemporaryDirectory(prefix="tidemark-media-"))
+        app = build_app(settings_for(database_url, redis_url, media=media), clock=clock)
+        client = await stack.enter_async_context(TestClient(TestServer(app)))
         apps = app[SERVICES].apps
         if like is None:
             new = await apps.create("test")

@@ -34,6 +34,9 @@ DEFAULTS: dict[str, object] = {
     "tencentSdkAppId": None,
     "tencentAdmin": "administrator",
     "tencentKey": False,
+    "mediaMaxBytes": 20_971_520,
+    "mediaTypes": "*/*",
+    "mediaUnusedHours": 24,
 }
 RANGES = {
     "compensationDays": (0, 7),

@@ -28,6 +28,8 @@ async def call(api: Api, route: Route, scene: Scene, data: bytes | None, **heade
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     if route.caller is Caller.ADMIN:
         given["Authorization"] = f"Bearer {api.admin_key}"
+    elif route.caller is Caller.KEY_OR_BEARER:
+        given["Authorization"] = api.keys.api_key
     else:
         given |= signed(api.keys, timestamp=api.now_ms)
     path = filled(route.path, api.keys.app_key, scene)
@@ -189,7 +191,7 @@ async def test_names_in_a_path_that_are_none_are_not_found(api: Api, app_key: st
             continue
         body = bodies(scene, api.now_ms)[route.method, route.path]
         (await api.admin(route.method, filled(route.path, app_key, scene), body)).refused(404, 404)
-        for name in ("{keyId}", "{holdId}"):
+        for name in ("{keyId}", "{holdId}", "{mediaId}"):
             if name in route.path:
                 path = route.path.replace("{appKey}", api.keys.app_key).replace(name, app_key)
                 (await api.admin(route.method, path)).refused(404, 404)

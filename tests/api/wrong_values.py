@@ -105,6 +105,7 @@ CLEANING: Fields = {
     "sentAt": SENT_AT,
     "scope": [*TEXT, *wrong("", "x", "Everyone", "user ")],
     "deleteCompensated": SWITCH,
+    "deleteMedia": SWITCH,
     "undoSeconds": UNDO,
     "reason": REASON,
     "planHash": HASH,
@@ -145,6 +146,9 @@ SETTINGS: Fields = {
     "journalDays": whole(31, 3650),
     "tokenDays": whole(1, 3650),
     "idempotencyHours": whole(1, 720),
+    "mediaMaxBytes": whole(0, 2_147_483_647),
+    "mediaTypes": [*text(most=1024), *wrong("image", "*/png", "a/b;c")],
+    "mediaUnusedHours": whole(1, 8_760),
     "retentionDays": whole(0, 36_500),
     "syncConversationDeletion": SWITCH,
     "tencentSdkAppId": whole(1, 4_294_967_295),
@@ -213,6 +217,7 @@ POSTS: dict[str, Fields] = {
         "userId": ID,
         "sentAt": SENT_AT,
         "deleteCompensated": SWITCH,
+        "deleteMedia": SWITCH,
         "undoSeconds": UNDO,
         "reason": REASON,
     },
@@ -307,6 +312,7 @@ POSTS: dict[str, Fields] = {
         "channel.userId": text(),
         "userId": [*text(), *wrong("ann")],
     },
+    f"{OF_APP}/instances": {"instance": ID},
     f"{OF_APP}/keys": {
         "name": ID,
         "scope": [*REQUIRED, *TEXT, *wrong("", "x", "Admin", "api ")],
@@ -315,5 +321,6 @@ POSTS: dict[str, Fields] = {
 FIELDS: dict[tuple[str, str], Fields] = {
     **{("POST", path): fields for path, fields in POSTS.items()},
     ("PATCH", f"{OF_APP}/settings"): SETTINGS,
+    ("PATCH", f"{OF_APP}/instances/{{instance}}"): {"connected": [*REQUIRED, *SWITCH]},
     **{("PUT", path): {"maxAgeDays": [*REQUIRED, *whole(1, 36_500)], "confirm": HASH} for path in POLICIES},
 }

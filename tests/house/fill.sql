@@ -38,4 +38,11 @@ INSERT INTO clean_requests
     FROM generate_series(1, {many}, 2) n;
 UPDATE clean_requests SET counted_at = 1, counted_to = 1 WHERE state <> 'accepted';
 INSERT INTO clean_marks SELECT channel_id, id, 'user' || n, 1, 1, 1, 1, 0 FROM clean_requests, generate_series(1, 3) n;
+INSERT INTO media (id, app_key, uploader, type, bytes, sha256, state, created_at, look_at)
+    SELECT md5(n::text)::uuid, 'app' || n % 500, 'user' || n % 99, 'image/png', n, '', 'ready', n,
+    CASE WHEN n % 20 = 0 THEN {noon} + n END FROM generate_series(1, {many}) n;
+INSERT INTO media_refs (channel_id, position, media_id, app_key, flags, sender, gone_at, hidden_by, keeper)
+    SELECT n % (1 + {many} / 20), {noon} + n, md5(n::text)::uuid, 'app' || n % 500, 1, 'a',
+    CASE WHEN n % 4 = 0 THEN 1 END, CASE WHEN n % 4 = 0 THEN '{}'::text[] END, CASE WHEN n % 8 = 0 THEN 'b' END
+    FROM generate_series(1, {many}) n;
 ANALYZE;

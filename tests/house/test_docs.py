@@ -148,7 +148,7 @@ def test_every_table_whose_rows_end_has_its_settings() -> None:
     }
     deleted = [
         table
-        for feature in ("retention", "sweep", "jobs")
+        for feature in ("retention", "sweep", "jobs", "media")
         for table in re.findall(
             r"DELETE FROM (\w+)", (ROOT / "history" / feature / "queries.sql").read_text(encoding="utf-8")
         )

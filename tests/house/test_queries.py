@@ -26,6 +26,10 @@ UNDER_LOCKS = {
     "lock_members",
     "list_forgettable",
     "list_outdated",
+    "share_media",
+    "list_media_of",
+    "list_gone",
+    "get_needs",
 }
 """Statements that only read, but inside a writer's transaction."""
 
@@ -176,13 +180,15 @@ def test_rows_are_locked_in_one_app_only() -> None:
         for _, b in _statements()
         if lock.search(_bare(b.sql))
     }
-    # jobs, as apps, is a small table that every node has
+    # jobs and media, as apps, are tables that every node has
     assert locking == {
         "lock_app": ["apps"],
         "share_app": ["apps"],
         "share_apps": ["apps"],
         "lock_job": ["jobs"],
         "lock_members": ["conversations"],
+        "lock_media": ["media"],
+        "share_media": ["media"],
     }
     # of one channel
     assert "WHERE channel_id = $1 " in blocks("retention")["lock_members"].sql

@@ -13,7 +13,19 @@ import pytest
 from history.axis import SECOND
 from server.calls import SERVICES, Caller
 from server.routes import ROUTES
-from tests.api.bodies import ADMIN, HIDE, NOBODY, OF_APP, POLICIES, Scene, bodies, filled, make_scene
+from tests.api.bodies import (
+    ADMIN,
+    FILE,
+    HIDE,
+    NOBODY,
+    OF_APP,
+    POLICIES,
+    UPLOAD,
+    Scene,
+    bodies,
+    filled,
+    make_scene,
+)
 from tests.api.client import Answer, Api, Keys, open_api, signed
 
 USER_PATH = "/v4/user/"
@@ -55,7 +67,7 @@ COLUMNS = {
     "admin, all apps, reads": {("GET", ADMIN)},
     "admin, all apps, writes": {("POST", ADMIN)},
     "admin, one app, reads": {
-        *(("GET", f"{OF_APP}/{word}") for word in ("settings", "keys", "holds")),
+        *(("GET", f"{OF_APP}/{word}") for word in ("settings", "keys", "holds", "media")),
         *(("GET", path) for path in POLICIES),
         ("GET", f"{OF_APP}/retention/runs"),
     },
@@ -64,13 +76,22 @@ COLUMNS = {
         ("POST", f"{OF_APP}/secret"),
         ("POST", f"{OF_APP}/keys"),
         ("DELETE", f"{OF_APP}/keys/{{keyId}}"),
+        ("POST", f"{OF_APP}/instances"),
+        ("PATCH", f"{OF_APP}/instances/{{instance}}"),
         ("POST", f"{OF_APP}/holds"),
         ("DELETE", f"{OF_APP}/holds/{{holdId}}"),
+        ("DELETE", f"{OF_APP}/media/{{mediaId}}"),
         *((method, path) for method in ("PUT", "DELETE") for path in POLICIES),
     },
+    "files": {("POST", UPLOAD), ("GET", FILE)},
     "open": {("GET", "/healthz"), ("GET", "/readyz")},
 }
-CALLERS = {"backend": Caller.APP, "user": Caller.USER, "open": Caller.ANYONE}
+CALLERS = {
+    "backend": Caller.APP,
+    "user": Caller.USER,
+    "files": Caller.KEY_OR_BEARER,
+    "open": Caller.ANYONE,
+}
 
 
 class Row(NamedTuple):
@@ -82,6 +103,7 @@ class Row(NamedTuple):
     writes_all: int
     reads_one: int
     writes_one: int
+    files: int = 401
     open: int = 200
 
 
@@ -92,24 +114,24 @@ MATRIX: dict[str, Row] = {
     "signature by another app's secret": NOTHING,
     "own signature": Row(200, 200, 401, 401, 401, 401),
     "wrong bearer key": NOTHING,
-    "API key": NOTHING,
-    "API key of another app": NOTHING,
+    "API key": NOTHING._replace(files=200),
+    "API key of another app": NOTHING._replace(files=0),
     "admin key": Row(401, 401, 200, 200, 200, 200),
     "admin key that reads": Row(401, 401, 200, 403, 200, 403),
     "admin key of this app": Row(401, 401, 200, 403, 200, 200),
     "admin key of this app that reads": Row(401, 401, 200, 403, 200, 403),
     "admin key of another app": Row(401, 401, 200, 403, 403, 403),
     "admin key of another app that reads": Row(401, 401, 200, 403, 403, 403),
-    "token of the user": Row(401, 200, 401, 401, 401, 401),
-    "token of another user": Row(401, 403, 401, 401, 401, 401),
-    "token of the user, of another app": Row(401, 0, 401, 401, 401, 401),
+    "token of the user": Row(401, 200, 401, 401, 401, 401, 200),
+    "token of another user": Row(401, 403, 401, 401, 401, 401, 0),
+    "token of the user, of another app": Row(401, 0, 401, 401, 401, 401, 0),
     "token of the user, expired": NOTHING,
     "token of the user, ended": NOTHING,
     # a signature does not help where a bearer key decides
-    "own signature beside a token of another user": Row(200, 403, 401, 401, 401, 401),
-    "own signature beside an API key": Row(200, 401, 401, 401, 401, 401),
+    "own signature beside a token of another user": Row(200, 403, 401, 401, 401, 401, 0),
+    "own signature beside an API key": Row(200, 401, 401, 401, 401, 401, 200),
 }
-"""0: he is let in as what he is elsewhere; see the test of that."""
+"""0: he is let in as what he is elsewhere; see the test of that, and of files tests/api/test_media.py."""
 
 
 @pytest.fixture
@@ -165,6 +187,8 @@ async def headers_of(api: Api, credential: str, other: Keys) -> dict[str, str]:
 async def ask(api: Api, route: tuple[str, str], body: Any, scene: Scene, headers: dict[str, str]) -> Answer:
     """The call, its path filled in."""
     data = None if body is None else json.dumps(body).encode()
+    if route == ("POST", UPLOAD):
+        data, headers = b"secret of ours", {"Content-Type": "text/plain", **headers}
     path = filled(route[1], api.keys.app_key, scene)
     return await api.request(route[0], path, data=data, headers=headers)
 

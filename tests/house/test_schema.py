@@ -118,8 +118,10 @@ async def test_ids_compare_byte_by_byte_and_nothing_is_unique_without_its_channe
         "holds",
         "policies",
         "jobs",
+        "media",
         "retention_runs",
         "job_steps",
+        "instances",
     }
     unique = [
         (t, text) for t, _, text, _ in catalog["indexes"] if "UNIQUE" in str(text) and t not in reference
@@ -156,8 +158,10 @@ def test_the_bits_and_numbers_of_python_are_those_of_sql() -> None:
 def test_the_states_of_the_journal_are_those_that_statements_know() -> None:
     """No statement asks for a state that cannot be, and none is never left."""
     states, jobs = _in_list("clean_requests_state_known"), _in_list("jobs_state_known")
+    files = _in_list("media_state_known")
     text = "".join(block.sql for feature in FEATURES for block in blocks(feature).values())
-    assert set(re.findall(r"state = '(\w+)'", text)) == states
+    assert set(re.findall(r"state = '(\w+)'", text)) & files == files
+    assert set(re.findall(r"state = '(\w+)'", text)) - files == states
     listed = {
         word for words in re.findall(r"state IN \(([^)]+)\)", text) for word in re.findall(r"\w+", words)
     }
@@ -233,10 +237,12 @@ ENDS = {
     "retention_runs": "delete_old_runs",
     "job_steps": "delete_job_step",
     "senders": "delete_senders",
+    "media": "delete_media",
+    "media_refs": "delete_refs",
 }
-"""How the rows of each table that only grows come to their end."""
-STAYS = {"schema_version", "apps", "keys", "channels", "holds", "policies"}
-"""One row; what admins make and remove; and the ids of channels, which stay taken."""
+"""How the rows of each table that only grows come to their end; those of files by a job of their own."""
+STAYS = {"schema_version", "apps", "keys", "channels", "holds", "policies", "instances"}
+"""One row; what admins make and remove; the ids of channels, which stay taken; and at most one row for each user."""
 
 
 async def test_every_table_that_only_grows_has_an_end(database_url: str) -> None:
@@ -244,11 +250,12 @@ async def test_every_table_that_only_grows_has_an_end(database_url: str) -> None
     tables = {str(name) for name, *_ in (await _catalog(database_url))["tables"]}
     assert tables == STAYS | set(ENDS)
     for table, name in ENDS.items():
-        [feature] = [one for one in ("retention", "sweep", "jobs") if name in blocks(one)]
+        [feature] = [one for one in ("retention", "sweep", "jobs", "media") if name in blocks(one)]
         deleted = re.findall(r"^DELETE FROM (\w+)", blocks(feature)[name].sql, re.MULTILINE)
         assert deleted == [table]
     reported = {*SweepReport.__dataclass_fields__}
-    assert reported == set(ENDS) - {"messages", "hidden_messages", "device_marks", "senders", "job_steps"}
+    others = {"messages", "hidden_messages", "device_marks", "senders", "job_steps", "media", "media_refs"}
+    assert reported == set(ENDS) - others
 
 
 # the first version with rows in it -----------------------------------------------------------------------------------

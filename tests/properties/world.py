@@ -24,8 +24,10 @@ from history.delivery.model import Reader, SyncPage
 from history.delivery.service import Delivery
 from history.errors import Conflict, InvalidInput, NotFound
 from history.jobs.service import Jobs
+from history.media.service import Files
 from history.messages.model import Draft, Flags, Message, Range
 from history.messages.service import Messages
+from history.objects import Objects
 from history.policies.service import Policies
 from history.receipts.model import Filter, Receipt
 from history.receipts.service import Receipts
@@ -125,6 +127,8 @@ class World:
             membership=self._membership,
             messages=self._messages,
             delivery=self._delivery,
+            # no step of the machine sends files
+            files=Files(database, self.apps, clock, Objects("", master_key=bytes(32))),
             conversations=Conversations(database, channels, clock),
             runs=Runs(database, self.apps, clock),
             cleans=self.cleans,

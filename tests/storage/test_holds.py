@@ -203,7 +203,7 @@ async def test_each_statement_itself_takes_nothing_that_a_hold_covers(world: Wor
         )
         assert edited is None
         assert await messages_store.recall(connection, channel_id, sent, now=world.clock.now())
-        await store.finish_reclaimed(connection, channel_id, most=100)
+        await store.finish_reclaimed(connection, channel_id, now=world.clock.now(), most=100)
         assert await store.delete_reclaimed(connection, channel_id, 1 << 62) == 0
     assert await world.value("SELECT content FROM messages") == "evidence"
     assert await world.value("SELECT emptied FROM recalls") is False

@@ -34,10 +34,18 @@ async def clean_user(
     before: int = NEVER,
     flag: bool | None = None,
     undo: int | None = None,
+    media: bool = False,
 ) -> UUID:
     """Start a clean of all channels of a user."""
     text = await world.jobs.clean_user(
-        world.app_key, user, before=before, flag=flag, undo_seconds=undo, reason="leaves", source="test"
+        world.app_key,
+        user,
+        before=before,
+        flag=flag,
+        delete_media=media,
+        undo_seconds=undo,
+        reason="leaves",
+        source="test",
     )
     id_ = read_public_id(text)
     assert id_ is not None
@@ -77,6 +85,17 @@ async def five(world: World) -> None:
     for other in OTHERS:
         for _ in range(2):
             await world.send(other, "bob", echo=True)
+
+
+@pytest.mark.parametrize("media", [True, False])
+async def test_a_clean_of_all_channels_gives_up_the_files_where_it_says_so(world: World, media: bool) -> None:
+    await world.send("ann", "bob")
+    id_ = await clean_user(world, media=media)
+    assert (await job_of(world, id_)).delete_media is media
+    assert await step(world) == 1
+    assert [row["delete_media"] for row in await world.rows("SELECT delete_media FROM clean_requests")] == [
+        media
+    ]
 
 
 async def test_a_clean_of_a_user_takes_every_channel_of_his_in_steps(world: World) -> None:

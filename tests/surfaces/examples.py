@@ -12,12 +12,13 @@ from tests.surfaces.example import Example, Place
 from tests.surfaces.examples_clarity import clarity
 from tests.surfaces.examples_doubletick import doubletick
 from tests.surfaces.examples_rongcloud import rongcloud
+from tests.surfaces.examples_ryze import ryze
 from tests.surfaces.examples_tencent import tencent
 
 Examples = Callable[[Scene, int], dict[Place, Example]]
 """From the scene and the time in milliseconds."""
 
-ALL: tuple[Examples, ...] = (rongcloud, doubletick, clarity, tencent)
+ALL: tuple[Examples, ...] = (rongcloud, doubletick, clarity, tencent, ryze)
 
 
 def examples(scene: Scene, now: int) -> dict[Place, Example]:

@@ -11,7 +11,7 @@ from server.routes import ROUTES
 from server.surfaces import ROUTES as SURFACE_ROUTES
 from tests.api.bodies import NOBODY, make_scene
 from tests.api.client import Answer, Api, Keys, signed
-from tests.surfaces import tencent
+from tests.surfaces import ryze, tencent
 from tests.surfaces.examples import examples, send
 
 # what lets a caller of each kind in
@@ -20,6 +20,12 @@ ADMITTED = {
     Caller.KEY: {"API key", "API key after Bearer"},
     Caller.BEARER: {"token"},
     Caller.USERSIG: {"UserSig"},
+    Caller.INSTANCE: {
+        "API key after Bearer",
+        "API key as token",
+        "instance's token",
+        "instance's token after Bearer",
+    },
 }
 CREDENTIALS = (
     "nobody",
@@ -36,6 +42,13 @@ CREDENTIALS = (
     "UserSig by another app's key",
     "UserSig of a user",
     "UserSig, expired",
+    "API key as token",
+    "wrong key as token",
+    "admin key as token",
+    "instance's token",
+    "instance's token after Bearer",
+    "instance's token of before",
+    "instance's token of another instance",
 )
 
 
@@ -52,6 +65,8 @@ async def headers_of(api: Api, credential: str, other: Keys) -> dict[str, str]:
     if credential.startswith("signature"):
         secret = other.secret if "another" in credential else api.keys.secret
         return signed(replace(api.keys, secret=secret), timestamp=api.now_ms)
+    if credential.startswith("instance") or credential.endswith("as token"):
+        return await ryze_headers_of(api, credential)
     text = api.keys.api_key
     if credential.startswith("token"):
         text = await token_of(api)
@@ -62,6 +77,17 @@ async def headers_of(api: Api, credential: str, other: Keys) -> dict[str, str]:
     if credential.startswith("admin"):
         text = api.admin_key if credential == "admin key" else await api.key("admin")
     return {"Authorization": text if credential in ("API key", "wrong key") else f"Bearer {text}"}
+
+
+async def ryze_headers_of(api: Api, credential: str) -> dict[str, str]:
+    """A key in the header token, or the token of an instance."""
+    if credential.endswith("as token"):
+        key = api.admin_key if credential.startswith("admin") else api.keys.api_key
+        return {"token": f"{key[:-1]}~" if credential.startswith("wrong") else key}
+    text = await ryze.instance_token(api, "zoe" if "another instance" in credential else ryze.INSTANCE)
+    if "before" in credential:
+        await ryze.instance_token(api)
+    return {"Authorization": f"Bearer {text}"} if "Bearer" in credential else {"token": text}
 
 
 def query_of(api: Api, credential: str) -> dict[str, str]:
@@ -101,6 +127,7 @@ async def test_each_credential_reaches_what_is_its_own_and_changes_nothing_else(
     await api.set(cleanRateLimit=0)
     other, scene = await api.new_app(), await make_scene(api)
     await tencent.switch_on(api)
+    await ryze.make_group(api)
     headers, query = await headers_of(api, credential, other), query_of(api, credential)
     ready = examples(scene, api.now_ms)
     before = await api.everything()

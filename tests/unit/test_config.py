@@ -39,6 +39,8 @@ def test_what_is_set_is_read_and_the_rest_has_defaults() -> None:
         ("TIDEMARK_MASTER_KEY", None),
         ("TIDEMARK_MASTER_KEY", "not base64, hush"),
         ("TIDEMARK_MASTER_KEY", base64.b64encode(KEY[:31]).decode()),
+        ("TIDEMARK_MEDIA_DIR", "hush/relative"),
+        ("TIDEMARK_MEDIA_URL", "https://hush@host"),
         ("TIDEMARK_PORT", "0"),
         ("TIDEMARK_PORT", "65536"),
         ("TIDEMARK_PORT", "-1"),
@@ -52,6 +54,17 @@ def test_a_wrong_value_is_refused_by_name_and_no_secret_is_shown(name: str, valu
     with pytest.raises(ConfigurationError, match=rf"{name}\b") as refusal:
         Settings.from_environ(environ)
     assert "hush" not in str(refusal.value)
+
+
+def test_files_are_in_one_place_or_none() -> None:
+    """A folder or a bucket; told neither where nobody looks."""
+    assert Settings.from_environ(GOOD | {"TIDEMARK_MEDIA_DIR": "", "TIDEMARK_MEDIA_URL": ""}).media == ""
+    assert Settings.from_environ(GOOD | {"TIDEMARK_MEDIA_DIR": "/hush"}).media == "/hush"
+    settings = Settings.from_environ(GOOD | {"TIDEMARK_MEDIA_URL": "s3://hush/prefix"})
+    assert settings.media == "s3://hush/prefix"
+    assert "hush/prefix" not in repr(settings)
+    with pytest.raises(ConfigurationError, match="not both"):
+        Settings.from_environ(GOOD | {"TIDEMARK_MEDIA_DIR": "/x", "TIDEMARK_MEDIA_URL": "s3://x"})
 
 
 def test_the_master_key_may_be_in_a_file(tmp_path: Path) -> None:

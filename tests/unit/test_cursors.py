@@ -35,6 +35,18 @@ def test_a_message_id_reads_back(channel_id: int, position: int) -> None:
     assert text.replace("-", "").replace("_", "").isalnum()
 
 
+@given(st.binary(min_size=16, max_size=16))
+def test_a_media_id_reads_back_and_is_no_other_id(unique: bytes) -> None:
+    """Ids of jobs have the same form: the version tells them apart."""
+    text = cursors.media_id(unique)
+    assert cursors.read_media_id(text) == unique
+    for read in (cursors.read_job_id, cursors.read_request_id, cursors.read_message_id):
+        with pytest.raises(NotOurs):
+            read(text)
+    with pytest.raises(NotOurs):
+        cursors.read_media_id(cursors.job_id(unique))
+
+
 @given(POSITIONS)
 def test_a_conversation_id_reads_back(channel_id: int) -> None:
     """Letters and digits alone: safe in a path and in a form."""

@@ -192,27 +192,29 @@ PAIRS = st.builds(
     channel_id=st.integers(0, 3),
     user_id=st.sampled_from(["", "u"]),
 )
-ROWS = st.lists(st.tuples(PAIRS, st.integers(0, 100), st.booleans()), max_size=30)
+ROWS = st.lists(st.tuples(PAIRS, st.integers(0, 100), st.booleans(), st.booleans()), max_size=30)
 
 
-def _rows(rows: list[tuple[Pair, int, bool]]) -> list[Journalled]:
+def _rows(rows: list[tuple[Pair, int, bool, bool]]) -> list[Journalled]:
     return [
-        Journalled(pair=p, id=UUID(int=n), cutoff=c, delete_compensated=f) for n, (p, c, f) in enumerate(rows)
+        Journalled(pair=p, id=UUID(int=n), cutoff=c, delete_compensated=f, delete_media=d)
+        for n, (p, c, f, d) in enumerate(rows)
     ]
 
 
 @given(ROWS, st.randoms())
 def test_cutoffs_merge_by_the_maximum_of_each_kind_in_any_order(
-    rows: list[tuple[Pair, int, bool]], dice: st.DataObject
+    rows: list[tuple[Pair, int, bool, bool]], dice: st.DataObject
 ) -> None:
-    """Sync counts only what carries the flag."""
+    """Sync counts only what carries the flag, media only what gives up the files."""
     shuffled = sorted(rows, key=lambda _: dice.random())  # type: ignore[attr-defined]
     expected = {
         pair: Cutoffs(
-            history=max(c for p, c, _ in rows if p == pair),
-            sync=max((c for p, c, f in rows if p == pair and f), default=0),
+            history=max(c for p, c, *_ in rows if p == pair),
+            sync=max((c for p, c, f, _ in rows if p == pair and f), default=0),
+            media=max((c for p, c, _, d in rows if p == pair and d), default=0),
         )
-        for pair, _, _ in rows
+        for pair, *_ in rows
     }
     assert merged(_rows(rows)) == merged(_rows(shuffled)) == expected
 

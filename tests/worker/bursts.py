@@ -24,6 +24,7 @@ def services_of(world: World) -> Services:
         sweep=Sweep(world.database),
         messages=world.messages,
         clock=world.clock,
+        upkeep=world.upkeep,
     )
 
 
