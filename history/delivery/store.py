@@ -90,17 +90,21 @@ async def list_clean_notices(connection: Connection, reader: Reader, *, most: in
     ]
 
 
-async def update_told(connection: Connection, reader: Reader, told: Mapping[int, int]) -> None:
-    """The device knows of these cutoffs; channels that are none of the user's are passed over."""
+async def _tell(connection: Connection, name: str, reader: Reader, told: Mapping[int, int]) -> None:
     ids = sorted(told)
     await connection.execute(
-        statement("delivery", "update_told"),
+        statement("delivery", name),
         reader.app_key,
         reader.user_id,
         reader.device_id,
         ids,
         [told[id_] for id_ in ids],
     )
+
+
+async def update_told(connection: Connection, reader: Reader, told: Mapping[int, int]) -> None:
+    """The device knows of these cutoffs; channels that are none of the user's are passed over."""
+    await _tell(connection, "update_told", reader, told)
 
 
 async def delete_device_marks(connection: Connection, reader: Reader) -> None:
@@ -166,15 +170,7 @@ async def list_recall_notices(connection: Connection, reader: Reader, *, most: i
 
 async def update_told_recalls(connection: Connection, reader: Reader, told: Mapping[int, int]) -> None:
     """The device knows of the recalls up to these stamps."""
-    ids = sorted(told)
-    await connection.execute(
-        statement("delivery", "update_told_recalls"),
-        reader.app_key,
-        reader.user_id,
-        reader.device_id,
-        ids,
-        [told[id_] for id_ in ids],
-    )
+    await _tell(connection, "update_told_recalls", reader, told)
 
 
 async def touch_device(connection: Connection, reader: Reader, *, now: int, seen_before: int) -> None:
@@ -217,15 +213,7 @@ async def list_removal_notices(connection: Connection, reader: Reader, *, most: 
 
 async def update_told_removals(connection: Connection, reader: Reader, told: Mapping[int, int]) -> None:
     """The device knows of these removals."""
-    ids = sorted(told)
-    await connection.execute(
-        statement("delivery", "update_told_removals"),
-        reader.app_key,
-        reader.user_id,
-        reader.device_id,
-        ids,
-        [told[id_] for id_ in ids],
-    )
+    await _tell(connection, "update_told_removals", reader, told)
 
 
 async def list_conversations(
