@@ -10,7 +10,7 @@ import base64
 import binascii
 import struct
 import zlib
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -21,12 +21,7 @@ _UNIQUE = struct.Struct(">B16s")
 _MESSAGE_VERSION = 1
 _REQUEST_VERSION = 2
 _JOB_VERSION = 3
-_CONVERSATION_VERSION = 4
 _MEDIA_VERSION = 5
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_DIGITS = {digit: value for value, digit in enumerate(_ALPHABET)}
-_CONVERSATION_CHARACTERS = 12
-"""62^12 is above 2^71: a byte of version and 63 bits of channel."""
 MOST_CURSOR_BYTES = 65_536
 """A cursor unpacks to less than this, whatever it was packed from."""
 
@@ -42,11 +37,8 @@ def message_id(channel_id: int, position: int) -> str:
 
 def read_message_id(text: str) -> tuple[int, int]:
     """(channel id, position); NotOurs for anything else."""
-    try:
-        version, channel_id, position = _MESSAGE.unpack(_bytes(text))
-    except struct.error as exc:
-        raise NotOurs(text) from exc
-    if version != _MESSAGE_VERSION or max(channel_id, position) >= 1 << 63:
+    channel_id, position = _unpacked(_MESSAGE, _MESSAGE_VERSION, text)
+    if max(channel_id, position) >= 1 << 63:
         raise NotOurs(text)
     return channel_id, position
 
@@ -58,11 +50,8 @@ def request_id(channel_id: int, unique: bytes) -> str:
 
 def read_request_id(text: str) -> tuple[int, bytes]:
     """(channel id, unique part); NotOurs for anything else."""
-    try:
-        version, channel_id, unique = _REQUEST.unpack(_bytes(text))
-    except struct.error as exc:
-        raise NotOurs(text) from exc
-    if version != _REQUEST_VERSION or channel_id >= 1 << 63:
+    channel_id, unique = _unpacked(_REQUEST, _REQUEST_VERSION, text)
+    if channel_id >= 1 << 63:
         raise NotOurs(text)
     return channel_id, unique
 
@@ -74,12 +63,7 @@ def job_id(unique: bytes) -> str:
 
 def read_job_id(text: str) -> bytes:
     """The unique part; NotOurs for anything else."""
-    try:
-        version, unique = _UNIQUE.unpack(_bytes(text))
-    except struct.error as exc:
-        raise NotOurs(text) from exc
-    if version != _JOB_VERSION:
-        raise NotOurs(text)
+    [unique] = _unpacked(_UNIQUE, _JOB_VERSION, text)
     return bytes(unique)
 
 
@@ -90,35 +74,8 @@ def media_id(unique: bytes) -> str:
 
 def read_media_id(text: str) -> bytes:
     """The unique part; NotOurs for anything else."""
-    try:
-        version, unique = _UNIQUE.unpack(_bytes(text))
-    except struct.error as exc:
-        raise NotOurs(text) from exc
-    if version != _MEDIA_VERSION:
-        raise NotOurs(text)
+    [unique] = _unpacked(_UNIQUE, _MEDIA_VERSION, text)
     return bytes(unique)
-
-
-def conversation_id(channel_id: int) -> str:
-    """The public id of a conversation: letters and digits alone, in the order of the channels' ids."""
-    left, digits = _CONVERSATION_VERSION << 63 | channel_id, []
-    for _ in range(_CONVERSATION_CHARACTERS):
-        left, digit = divmod(left, len(_ALPHABET))
-        digits.append(_ALPHABET[digit])
-    return "".join(reversed(digits))
-
-
-def read_conversation_id(text: str) -> int:
-    """The channel's id; NotOurs for anything else."""
-    if len(text) != _CONVERSATION_CHARACTERS or not _DIGITS.keys() >= set(text):
-        raise NotOurs(text)
-    value = 0
-    for digit in text:
-        value = value * len(_ALPHABET) + _DIGITS[digit]
-    version, channel_id = divmod(value, 1 << 63)
-    if version != _CONVERSATION_VERSION:
-        raise NotOurs(text)
-    return channel_id
 
 
 def pack(value: object) -> str:
@@ -136,6 +93,17 @@ def unpack(text: str, as_type: type[_T]) -> _T:
         return msgspec.msgpack.decode(packed, type=as_type)
     except (zlib.error, msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise NotOurs(text) from exc
+
+
+def _unpacked(form: struct.Struct, version: int, text: str) -> tuple[Any, ...]:
+    """What stands in an id of this form behind its version; NotOurs for anything else."""
+    try:
+        found, *parts = form.unpack(_bytes(text))
+    except struct.error as exc:
+        raise NotOurs(text) from exc
+    if found != version:
+        raise NotOurs(text)
+    return tuple(parts)
 
 
 def _text(value: bytes) -> str:

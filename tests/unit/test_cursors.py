@@ -47,33 +47,6 @@ def test_a_media_id_reads_back_and_is_no_other_id(unique: bytes) -> None:
         cursors.read_media_id(cursors.job_id(unique))
 
 
-@given(POSITIONS)
-def test_a_conversation_id_reads_back(channel_id: int) -> None:
-    """Letters and digits alone: safe in a path and in a form."""
-    text = cursors.conversation_id(channel_id)
-    assert cursors.read_conversation_id(text) == channel_id
-    assert text.isalnum()
-    assert text.isascii()
-
-
-@given(POSITIONS, POSITIONS)
-def test_conversation_ids_sort_as_their_channels(one: int, other: int) -> None:
-    """So that ties in a list can be told from outside."""
-    ids = [cursors.conversation_id(channel_id) for channel_id in (one, other)]
-    assert (ids[0] < ids[1]) is (one < other)
-
-
-@given(POSITIONS, st.text(max_size=14))
-def test_any_other_text_is_not_a_conversation_id(channel_id: int, text: str) -> None:
-    """One id has one spelling; another version is none of ours."""
-    with suppress(NotOurs):
-        assert cursors.conversation_id(cursors.read_conversation_id(text)) == text
-    ours = cursors.conversation_id(channel_id)
-    for other in (ours[:-1], ours + "0", "0" + ours, "1" + ours[1:], "0" * 12, "z" * 12, ours[:-1] + "-", ""):
-        with pytest.raises(NotOurs):
-            cursors.read_conversation_id(other)
-
-
 @given(CURSORS)
 def test_a_cursor_reads_back(cursor: SyncCursor) -> None:
     """With everything in it."""
