@@ -58,10 +58,12 @@ class Call(Generic[B]):
     """The body as it comes, on routes that take one which is no request of a type."""
 
     @property
-    def signed_by(self) -> App:
-        """The app, on routes for apps and users."""
+    def app(self) -> App:
+        """The app that calls, or whose user or instance does, on all routes but those of admins and open ones."""
         if self.who.app is None:
-            raise LookupError("only a route for apps has an app: see its caller in the route table")
+            raise LookupError(
+                "only a route for apps and their users has an app: see its caller in the route table"
+            )
         return self.who.app
 
     @property

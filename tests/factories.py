@@ -394,8 +394,7 @@ class World:
     @asynccontextmanager
     async def twin(self) -> AsyncIterator[World]:
         """Another process on the same app: connections and memory of its own, the same clock."""
-        async with open_database(self.url) as database:
-            twin = _wired(self.url, database, self.clock, self.objects, app_key=self.app_key, batch=100)
+        async with open_twin(self.url, clock=self.clock, objects=self.objects, app_key=self.app_key) as twin:
             yield twin
 
 
@@ -436,6 +435,13 @@ async def open_world(url: str, *, clock: FixedClock | None = None, batch: int = 
         objects = Objects(folder, master_key=MASTER_KEY)
         async with _opened(url, clock, objects, batch=batch) as world:
             yield world
+
+
+@asynccontextmanager
+async def open_twin(url: str, *, clock: FixedClock, objects: Objects, app_key: str) -> AsyncIterator[World]:
+    """The same on a database and a store of files that another process uses, for one of its apps."""
+    async with open_database(url) as database:
+        yield _wired(url, database, clock, objects, app_key=app_key, batch=100)
 
 
 @asynccontextmanager

@@ -74,6 +74,18 @@ CROSS JOIN LATERAL (
     ORDER BY r.channel_id, r.position LIMIT $2
 ) f JOIN channels ch ON ch.id = f.channel_id
 
+-- rule: flags
+-- Those of the reference m; none of one that was recalled under a hold, released since: nobody keeps what it said.
+CASE WHEN EXISTS (
+    SELECT 1 FROM recalls c WHERE c.channel_id = m.channel_id AND c.position = m.position AND NOT c.emptied
+) THEN 0 ELSE m.flags END
+
+-- rule: hidden_by
+-- Who had deleted the message of the reference m by its id.
+coalesce(m.hidden_by, ARRAY(
+    SELECT h.user_id FROM hidden_messages h WHERE h.channel_id = m.channel_id AND h.position = m.position
+))
+
 -- rule: kept_by
 -- The user of v keeps the file of the reference m, whose message is gone: it was stored for his history, he had not deleted
 -- it by its id, and his media cutoffs have not passed it. Empty, he is everyone in an open channel.
@@ -98,13 +110,7 @@ WITH ch AS MATERIALIZED (
     FROM (SELECT $2::bigint AS now) t CROSS JOIN channels ch WHERE ch.id = $1 AND NOT {{channels.held}}
 ), found AS MATERIALIZED (
     SELECT m.position, m.media_id, m.sender, m.recipients, m.gone_at, m.keeper,
-        -- recalled under a hold that is released now: nobody keeps what it said
-        CASE WHEN EXISTS (
-            SELECT 1 FROM recalls r WHERE r.channel_id = $1 AND r.position = m.position AND NOT r.emptied
-        ) THEN 0 ELSE m.flags END AS flags,
-        coalesce(m.hidden_by, ARRAY(
-            SELECT h.user_id FROM hidden_messages h WHERE h.channel_id = $1 AND h.position = m.position
-        )) AS hidden_by
+        {{media.flags}} AS flags, {{media.hidden_by}} AS hidden_by
     FROM ch CROSS JOIN LATERAL (
         SELECT r.* FROM media_refs r
         WHERE r.channel_id = $1 AND r.position < ch.reclaimed_to AND (r.position, r.media_id) > ($3, $4::uuid)
@@ -130,6 +136,119 @@ UPDATE media_refs f SET gone_at = coalesce(f.gone_at, $6), keeper = u.keeper,
 FROM unnest($2::bigint[], $3::uuid[], $4::json[], $5::text[]) AS u (position, media_id, hidden_by, keeper)
 WHERE f.channel_id = $1 AND f.position = u.position AND f.media_id = u.media_id
 
+-- rule: waiting
+-- The reference m needs its file as long as nothing is done: its message is on disk, or somebody keeps it.
+m.gone_at IS NULL OR m.keeper IS NOT NULL
+
+-- rule: named
+-- Those of `marks` of whom a rule may say something else about the row m than of everybody: its sender, those to whom it is
+-- addressed by name, and who hid it by its id.
+SELECT * FROM marks WHERE user_id = ANY (m.recipients || m.sender || m.hidden_by) OFFSET 0
+
+-- rule: kept
+-- Somebody of `marks` keeps the file of the reference m. Those named are asked; all others differ in how far back they reach
+-- alone, so they are counted in `spread`: a row costs the same in a group of any size.
+SELECT coalesce(bool_or({{media.kept_by}}), false) OR (m.recipients IS NULL AND m.flags & 1 = 1
+    AND width_bucket(m.position, (SELECT media FROM spread)) > count(*) FILTER (WHERE m.position >= v.media_from))
+FROM {{media.named}} v
+
+-- rule: read
+-- The message m stands in the history of somebody of `marks`; those not named are one who reaches everything, counted.
+SELECT coalesce(bool_or(m.position >= v.history_from AND {{messages.shown}}), false) OR (
+    width_bucket(m.position, (SELECT history FROM spread)) > count(*) FILTER (WHERE m.position >= v.history_from)
+    AND (SELECT {{messages.shown}} FROM (SELECT '' AS user_id, 0 AS last_hide, 9223372036854775807 AS recall_stamp) v))
+FROM {{media.named}} v
+
+-- name: list_given_up
+-- Files that a clean with deleteMedia would give up, and that nobody of this channel would need then, whatever other channels
+-- do: of the first $6 references of the user's own below the cutoff. Whoever else cleaned has given up too, his undo window
+-- over or not; the user's own earlier cleans are none of this one's, where they settle before it. What is missed or
+-- compensated goes in time; what stands in somebody's history stays, and every message above it. Nothing where a hold covers
+-- the channel. $1 channel, $2 user (empty: everyone), $3 cutoff, $4 now, $5 when its undo window ends, $6 most references
+-- index: media_refs_pkey
+-- index: media_refs_by_media
+-- index: conversations_pkey
+-- index: messages
+WITH ch AS MATERIALIZED (
+    SELECT ch.type, ch.history_cutoff, ch.media_cutoff, ch.settled_media_cutoff,
+        greatest({{channels.policy_from}}, CASE WHEN {{channels.expired}} THEN ch.last_position + 1 END) AS policy_from
+    FROM (SELECT $4::bigint AS now) t CROSS JOIN channels ch
+    WHERE ch.id = $1 AND CASE WHEN {{channels.held}} THEN false ELSE true END
+), marks AS NOT MATERIALIZED (
+    SELECT c.user_id, c.last_hide, 9223372036854775807 AS recall_stamp,
+        greatest(c.join_position, c.history_cutoff, ch.history_cutoff, ch.policy_from, (
+            SELECT max(e.cutoff) FROM clean_requests e
+            WHERE e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state = 'accepted'
+        ), CASE WHEN $2::text IN ('', c.user_id) THEN $3::bigint END) AS history_from,
+        greatest(c.join_position, c.media_cutoff, ch.media_cutoff, ch.policy_from, (
+            SELECT max(e.cutoff) FROM clean_requests e
+            WHERE e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state = 'accepted' AND e.delete_media
+        ), CASE WHEN $2 IN ('', c.user_id) THEN $3 END) AS media_from
+    FROM ch CROSS JOIN LATERAL (
+        SELECT c.user_id, c.join_position, c.history_cutoff, c.media_cutoff, c.last_hide FROM conversations c
+        WHERE c.channel_id = $1 AND c.left_position IS NULL AND ch.type <> 4
+        UNION ALL
+        SELECT '', 0, 0, 0, 0 WHERE ch.type = 4
+    ) c
+), spread AS MATERIALIZED (
+    SELECT coalesce(array_agg(k.history_from ORDER BY k.history_from), '{}') AS history,
+        coalesce(array_agg(k.media_from ORDER BY k.media_from), '{}') AS media FROM marks k
+), giver AS MATERIALIZED (
+    SELECT c.user_id, greatest(c.join_position, c.settled_media_cutoff, ch.settled_media_cutoff, ch.policy_from, (
+            SELECT max(e.cutoff) FROM clean_requests e
+            WHERE e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state IN ('accepted', 'applied')
+                AND e.delete_media AND e.undo_until <= $5
+        )) AS media_from
+    FROM ch CROSS JOIN LATERAL (
+        SELECT c.user_id, c.join_position, c.settled_media_cutoff FROM conversations c
+        WHERE c.channel_id = $1 AND c.user_id = $2 AND c.left_position IS NULL AND ch.type <> 4
+        UNION ALL
+        SELECT '', 0, 0 WHERE $2 = ''
+    ) c
+), found AS MATERIALIZED (
+    SELECT m.position, m.media_id, m.sender, m.recipients, {{media.flags}} AS flags, {{media.hidden_by}} AS hidden_by
+    FROM giver CROSS JOIN LATERAL (
+        SELECT m.* FROM media_refs m
+        WHERE m.channel_id = $1 AND m.position >= giver.media_from AND m.position < $3 AND {{media.waiting}}
+        ORDER BY m.position, m.media_id LIMIT $6
+    ) m
+), given AS MATERIALIZED (
+    SELECT DISTINCT m.media_id FROM found m CROSS JOIN giver v WHERE {{media.kept_by}}
+), refs AS MATERIALIZED (
+    SELECT m.position, m.media_id, m.gone_at, m.sender, m.recipients, {{media.flags}} AS flags,
+        {{media.hidden_by}} AS hidden_by
+    FROM given JOIN media_refs m ON m.media_id = given.media_id AND m.channel_id = $1 AND {{media.waiting}}
+), first_read AS MATERIALIZED (
+    SELECT (
+        SELECT m.position FROM messages o CROSS JOIN LATERAL (
+            SELECT o.channel_id, o.position, o.sender, o.recipients, o.flags, o.recall_stamp, ARRAY(
+                SELECT h.user_id FROM hidden_messages h WHERE h.channel_id = o.channel_id AND h.position = o.position
+            ) AS hidden_by
+        ) m
+        WHERE o.channel_id = $1 AND o.position >= (SELECT history[1] FROM spread)
+            AND o.position <= (SELECT max(position) FROM refs WHERE gone_at IS NULL) AND {{media.read}}
+        ORDER BY o.position LIMIT 1
+    ) AS position
+)
+SELECT (SELECT count(*) FROM found) AS refs, ARRAY(
+    SELECT media_id FROM given
+    EXCEPT
+    SELECT m.media_id FROM refs m CROSS JOIN first_read
+    WHERE (m.gone_at IS NULL AND m.position >= first_read.position) OR {{media.kept}}
+) AS ids
+
+-- name: count_free
+-- Of these files those that no other channel needs and no hold covers: how many, and their bytes. $1 ids, $2 channel
+-- index: media_pkey
+-- index: media_refs_by_media
+SELECT count(*) AS files, coalesce(sum(m.bytes), 0)::bigint AS bytes FROM media m
+WHERE m.id = ANY ($1::uuid[]) AND m.state = 'ready'
+    AND NOT EXISTS (
+        SELECT 1 FROM media_refs f
+        WHERE f.media_id = m.id AND f.channel_id <> $2 AND (f.gone_at IS NULL OR f.keeper IS NOT NULL)
+    )
+    AND CASE WHEN {{media.held}} OR {{media.channel_held}} THEN false ELSE true END
+
 -- name: mark_media_due
 -- Files that a reference needs no more. $1 ids, sorted; $2 now
 -- index: media_pkey
@@ -143,6 +262,10 @@ EXISTS (SELECT 1 FROM holds h WHERE h.app_key = m.app_key AND (h.kind = 'app' OR
 -- rule: needed
 -- A reference needs the file m: its message is on disk or covered by a hold, or somebody kept it.
 EXISTS (SELECT 1 FROM media_refs f WHERE f.media_id = m.id AND (f.gone_at IS NULL OR f.keeper IS NOT NULL))
+
+-- rule: channel_held
+-- A hold covers a channel in which a message refers to the file m, or did.
+EXISTS (SELECT 1 FROM media_refs f JOIN channels ch ON ch.id = f.channel_id WHERE f.media_id = m.id AND {{channels.held}})
 
 -- name: list_due
 -- Files to look at; one that is held waits. $1 now, $2 most
@@ -161,9 +284,7 @@ SELECT state, bytes, look_at FROM media WHERE app_key = $1 AND id = $2 FOR UPDAT
 -- index: media_refs_by_media
 SELECT {{media.needed}} AS needed, {{media.held}} AS held,
     EXISTS (SELECT 1 FROM media_refs f WHERE f.media_id = m.id AND f.gone_at IS NULL) AS on_disk,
-    EXISTS (
-        SELECT 1 FROM media_refs f JOIN channels ch ON ch.id = f.channel_id WHERE f.media_id = m.id AND {{channels.held}}
-    ) AS channel_held
+    {{media.channel_held}} AS channel_held
 FROM media m WHERE m.id = $1
 
 -- name: update_look
@@ -183,7 +304,8 @@ UPDATE media SET state = 'deleting', look_at = $2 WHERE id = $1
 
 -- name: count_reclaimed
 -- The receipts of the cleans that gave the file up: for each reference and each of those whom it was for, the first one
--- that covers it. What an admin removes while somebody keeps it, is nobody's. $1 id, $2 bytes
+-- that covers it. Who had deleted the message by its id, joined later or had left gave up nothing. What an admin removes
+-- while somebody keeps it, is nobody's. $1 id, $2 bytes
 -- index: media_refs_by_media
 UPDATE clean_requests r SET reclaimed_files = r.reclaimed_files + 1, reclaimed_bytes = r.reclaimed_bytes + $2::bigint
 FROM (SELECT DISTINCT f.channel_id FROM media_refs f WHERE f.media_id = $1) c
@@ -191,8 +313,12 @@ WHERE r.channel_id = c.channel_id AND r.state = 'settled' AND r.delete_media AND
     SELECT 1 FROM media_refs m
     WHERE m.media_id = $1 AND m.channel_id = r.channel_id AND m.gone_at IS NOT NULL AND m.keeper IS NULL
         AND m.flags & 1 = 1 AND m.position < r.cutoff AND (r.user_id = '' OR EXISTS (
-            SELECT 1 FROM (SELECT r.user_id) v WHERE {{messages.addressed}}
+            SELECT 1 FROM (SELECT r.user_id) v WHERE {{messages.addressed}} AND NOT v.user_id = ANY (m.hidden_by)
         ))
+        AND NOT EXISTS (
+            SELECT 1 FROM conversations c WHERE c.channel_id = m.channel_id AND c.user_id = r.user_id
+                AND (m.position < c.join_position OR c.left_position < r.cutoff)
+        )
         AND NOT EXISTS (
             SELECT 1 FROM clean_requests e
             WHERE e.channel_id = m.channel_id AND e.user_id IN ('', r.user_id) AND e.delete_media

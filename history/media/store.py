@@ -36,6 +36,16 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GivenUp:
+    """Files that a clean would let go of."""
+
+    files: int
+    bytes: int
+    refs: int
+    """References that were looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rowed:
     """A row as the sweep compares it with the store."""
 
@@ -165,6 +175,28 @@ async def update_gone(connection: Connection, channel_id: int, judged: Sequence[
         [one.keeper for one in judged],
         now,
     )
+
+
+async def count_given_up(
+    connection: Connection,
+    channel_id: int,
+    user_id: str,
+    *,
+    below: int,
+    now: int,
+    undo_until: int,
+    most: int,
+) -> GivenUp:
+    """The files that would go if this clean were the last thing that happens; of at most so many references."""
+    row = await connection.fetchrow(
+        statement("media", "list_given_up"), channel_id, user_id, below, now, undo_until, most
+    )
+    if row is None:
+        raise LookupError("a statement without FROM has one row")
+    free = await connection.fetchrow(statement("media", "count_free"), row["ids"], channel_id)
+    if free is None:
+        raise LookupError("an aggregate has one row")
+    return GivenUp(files=free["files"], bytes=free["bytes"], refs=row["refs"])
 
 
 async def list_due(connection: Connection, *, now: int, most: int) -> list[tuple[UUID, str]]:

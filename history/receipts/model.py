@@ -70,8 +70,11 @@ class Plan:
 
     cutoff: int
     numbers: Numbers
+    reclaimed_files: int = 0
+    """How many files would go with it in the end, where it gives them up, if nothing else happened."""
+    reclaimed_bytes: int = 0
     complete: bool
-    """False: more messages than a preview counts; the numbers are at least so many."""
+    """False: more messages, or references to files, than a preview counts; the numbers are at least so many."""
 
     @property
     def hash(self) -> str:
@@ -83,6 +86,8 @@ class Plan:
             numbers.kept_missed,
             numbers.kept_compensation,
             numbers.kept_held,
+            self.reclaimed_files,
+            self.reclaimed_bytes,
         )
         return sha256(":".join(map(str, parts)).encode()).hexdigest()[:32]
 

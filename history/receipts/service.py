@@ -8,19 +8,21 @@ counted can be deleted meanwhile.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from uuid import UUID
 
 from history import cursors
 from history.apps import store as apps_store
 from history.apps.model import AppSettings
 from history.apps.service import Apps
-from history.axis import NEVER
+from history.axis import NEVER, SECOND
 from history.channels.model import ChannelKey
 from history.channels.service import Channels
 from history.clock import Clock
 from history.database import Connection, Database
 from history.delivery.model import reach
 from history.errors import InvalidInput, NotFound, PlanChanged
+from history.media import store as media_store
 from history.receipts import store
 from history.receipts.model import (
     MOST_PREVIEWED,
@@ -177,9 +179,28 @@ class Receipts:
                 now=now,
                 most=MOST_PREVIEWED,
             )
-        nothing = Numbers(hidden=0, kept_missed=0, kept_compensation=0, kept_held=0)
-        # a channel that is not there: such a clean takes nothing
-        return plan or Plan(cutoff=min(draft.before, 1), numbers=nothing, complete=True)
+        if channel_id is None or plan is None:
+            # a channel that is not there: such a clean takes nothing
+            nothing = Numbers(hidden=0, kept_missed=0, kept_compensation=0, kept_held=0)
+            return Plan(cutoff=min(draft.before, 1), numbers=nothing, complete=True)
+        if not draft.delete_media:
+            return plan
+        undo_seconds = settings.undo_seconds if draft.undo_seconds is None else draft.undo_seconds
+        found = await media_store.count_given_up(
+            connection,
+            channel_id,
+            draft.user_id,
+            below=plan.cutoff,
+            now=now,
+            undo_until=now + undo_seconds * SECOND,
+            most=MOST_PREVIEWED,
+        )
+        return replace(
+            plan,
+            reclaimed_files=found.files,
+            reclaimed_bytes=found.bytes,
+            complete=plan.complete and found.refs < MOST_PREVIEWED,
+        )
 
     async def explain(
         self, channel: ChannelKey, public_id: str, *, user_id: str, device_id: str | None

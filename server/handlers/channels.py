@@ -16,28 +16,26 @@ async def create_group(call: Call[wire.GroupCreate]) -> Reply:
     """Make a group; its owner and userIds read it from the start."""
     body = call.body
     await call.services.membership.create_group(
-        _group(call.signed_by, body.channelId), name=body.name, owner=body.owner, users=body.userIds or ()
+        _group(call.app, body.channelId), name=body.name, owner=body.owner, users=body.userIds or ()
     )
     return Reply()
 
 
 async def join_group(call: Call[wire.GroupUsers]) -> Reply:
     """Let users in; they read what is sent from now on. Who is in already stays as he is."""
-    group = await call.services.membership.join(
-        _group(call.signed_by, call.body.channelId), call.body.userIds
-    )
+    group = await call.services.membership.join(_group(call.app, call.body.channelId), call.body.userIds)
     return Reply(result=_view(group))
 
 
 async def leave_group(call: Call[wire.GroupUsers]) -> Reply:
     """Let users go; they read nothing of it any more."""
-    await call.services.membership.leave(_group(call.signed_by, call.body.channelId), call.body.userIds)
+    await call.services.membership.leave(_group(call.app, call.body.channelId), call.body.userIds)
     return Reply()
 
 
 async def dismiss_group(call: Call[wire.GroupName]) -> Reply:
     """End a group: its history is cleaned for everyone; what somebody still misses is delivered."""
-    await call.services.membership.dismiss(_group(call.signed_by, call.body.channelId))
+    await call.services.membership.dismiss(_group(call.app, call.body.channelId))
     return Reply()
 
 
@@ -45,7 +43,7 @@ async def list_members(call: Call[wire.MemberList]) -> Reply:
     """A page of the members of a group."""
     body = call.body
     group, members, token = await call.services.membership.members(
-        _group(call.signed_by, body.channelId),
+        _group(call.app, body.channelId),
         page_token=body.pageToken or None,
         newest_first=body.order == 1,
         most=body.pageSize or _DEFAULT_PAGE,
@@ -63,7 +61,7 @@ async def list_joined(call: Call[wire.JoinedList]) -> Reply:
     """A page of the groups that a user is in."""
     body = call.body
     joined, token = await call.services.membership.joined(
-        call.signed_by.app_key,
+        call.app.app_key,
         body.userId,
         page_token=body.pageToken or None,
         newest_first=body.order == 1,
@@ -89,7 +87,7 @@ async def create_open(call: Call[wire.OpenCreate]) -> Reply:
     """Make an open channel, or make one again that has ended; one that lives stays as it is."""
     body = call.body
     await call.services.membership.create_open(
-        _open(call.signed_by, body.channelId),
+        _open(call.app, body.channelId),
         ttl_minutes=body.ttlMinutes,
         from_last_message=body.destroyType != 1,
     )
@@ -98,7 +96,7 @@ async def create_open(call: Call[wire.OpenCreate]) -> Reply:
 
 async def destroy_open(call: Call[wire.OpenDestroy]) -> Reply:
     """End open channels for everyone; one that is not there is passed over."""
-    await call.services.membership.destroy_open([_open(call.signed_by, id_) for id_ in call.body.channelIds])
+    await call.services.membership.destroy_open([_open(call.app, id_) for id_ in call.body.channelIds])
     return Reply()
 
 

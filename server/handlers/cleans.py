@@ -27,7 +27,7 @@ _DEFAULT_PAGE = 20
 
 async def clean_history(call: Call[wire.Clean]) -> Reply:
     """Clean the history of one user, or of everyone: in open channels always, in the others by scope."""
-    app = call.signed_by
+    app = call.app
     draft = _draft(app, call.body)
     await call.services.limits.admit_clean(app)
     accepted = await _accept(call.services, draft, plan_hash=call.body.planHash)
@@ -36,7 +36,7 @@ async def clean_history(call: Call[wire.Clean]) -> Reply:
 
 async def clean_batch(call: Call[wire.Batch]) -> Reply:
     """Up to 1,000 cleans, each accepted or refused by itself."""
-    app = call.signed_by
+    app = call.app
 
     async def one(item: wire.Clean) -> wire.BatchItem:
         try:
@@ -52,7 +52,7 @@ async def clean_batch(call: Call[wire.Batch]) -> Reply:
 
 async def preview_clean(call: Call[wire.Clean]) -> Reply:
     """What a clean would do now, without doing it."""
-    plan = await call.services.receipts.preview(_draft(call.signed_by, call.body))
+    plan = await call.services.receipts.preview(_draft(call.app, call.body))
     return Reply(
         result=wire.PlanView(
             cutoff=plan.cutoff,
@@ -61,6 +61,8 @@ async def preview_clean(call: Call[wire.Clean]) -> Reply:
             keptMissed=plan.numbers.kept_missed,
             keptCompensation=plan.numbers.kept_compensation,
             keptHeld=plan.numbers.kept_held,
+            reclaimedFiles=plan.reclaimed_files,
+            reclaimedBytes=plan.reclaimed_bytes,
             complete=plan.complete,
             planHash=plan.hash,
         )
@@ -70,15 +72,15 @@ async def preview_clean(call: Call[wire.Clean]) -> Reply:
 async def clean_status(call: Call[wire.Request]) -> Reply:
     """What one clean did, or how far a job is."""
     if (id_ := read_public_id(call.body.requestId)) is not None:
-        job = await call.services.jobs.get(call.signed_by.app_key, id_)
+        job = await call.services.jobs.get(call.app.app_key, id_)
         return Reply(result=_job(job, now=call.services.clock.now()))
-    receipt = await call.services.receipts.get(call.signed_by.app_key, call.body.requestId)
+    receipt = await call.services.receipts.get(call.app.app_key, call.body.requestId)
     return Reply(result=_view(receipt))
 
 
 async def list_cleans(call: Call[wire.ReceiptList]) -> Reply:
     """What the cleans of a user, of a channel or of a time did, the newest first."""
-    body, app = call.body, call.signed_by
+    body, app = call.body, call.app
     channel = None
     if body.channelType is not None or body.channelId is not None:
         if body.channelType is None or body.channelId is None:
@@ -105,19 +107,19 @@ async def cancel_clean(call: Call[wire.Cancel]) -> Reply:
     body = call.body
     if (job_id := read_public_id(body.requestId)) is not None:
         await call.services.jobs.cancel(
-            call.signed_by.app_key, job_id, by=body.operator, reason=body.reason or None
+            call.app.app_key, job_id, by=body.operator, reason=body.reason or None
         )
         return Reply()
     channel_id, id_ = read_request_id(body.requestId)
     await call.services.cleans.cancel(
-        call.signed_by.app_key, channel_id, id_, by=body.operator, reason=body.reason or None
+        call.app.app_key, channel_id, id_, by=body.operator, reason=body.reason or None
     )
     return Reply()
 
 
 async def clean_user(call: Call[wire.CleanUser]) -> Reply:
     """Clean every channel of a user, as one job."""
-    body, app = call.body, call.signed_by
+    body, app = call.body, call.app
     check_storage(app, ChannelType.DIRECT)
     await call.services.limits.admit_clean(app)
     id_ = await call.services.jobs.clean_user(
@@ -135,7 +137,7 @@ async def clean_user(call: Call[wire.CleanUser]) -> Reply:
 
 async def recall_by_sender(call: Call[wire.RecallBySender]) -> Reply:
     """Recall all that some senders wrote in a channel, as one job; final."""
-    body, app = call.body, call.signed_by
+    body, app = call.body, call.app
     type_ = parse.channel_type(body.channelType, "channelType")
     other = body.channelId
     if type_ in (ChannelType.DIRECT, ChannelType.SYSTEM):
@@ -162,7 +164,7 @@ async def recall_by_sender(call: Call[wire.RecallBySender]) -> Reply:
 
 async def hide_messages(call: Call[wire.Hide]) -> Reply:
     """Delete messages by id for one user; the others keep them."""
-    body, app = call.body, call.signed_by
+    body, app = call.body, call.app
     type_ = parse.channel_type(body.channelType, "channelType")
     if type_ is ChannelType.OPEN:
         raise InvalidInput("channelType", "channelType 4 has no history of one user; recall the message.")
@@ -182,7 +184,7 @@ async def hide_messages(call: Call[wire.Hide]) -> Reply:
 
 async def explain_message(call: Call[wire.Explain]) -> Reply:
     """For each rule, what it says of a message for a user, and the value that decided."""
-    body, app = call.body, call.signed_by
+    body, app = call.body, call.app
     type_ = parse.channel_type(body.channelType, "channelType")
     channel = channel_key(app.app_key, type_, channel_id=body.channelId, user_id=body.userId)
     verdicts = await call.services.receipts.explain(

@@ -30,7 +30,7 @@ async def upload(call: Call[None]) -> Reply:
     if call.chunks is None:
         raise LookupError("the route takes bytes: see the route table")
     media = await call.services.files.upload(
-        call.signed_by,
+        call.app,
         call.chunks,
         type_=call.headers.get("Content-Type"),
         size=int(length[:18]) if length.isascii() and length.isdigit() else None,
@@ -44,7 +44,7 @@ async def upload(call: Call[None]) -> Reply:
 async def download(call: Call[None]) -> Reply:
     """A file, or a range of it, for those who may see a message that refers to it."""
     files = call.services.files
-    media = await files.find(call.signed_by.app_key, call.path["mediaId"], user=call.who.user)
+    media = await files.find(call.app.app_key, call.path["mediaId"], user=call.who.user)
     etag = f'"{media.sha256.hex()}"'
     headers = {
         **_SAFE,

@@ -65,7 +65,7 @@ def list_history(type_: ChannelType) -> Handler:
 
     async def handle(call: Call[wire.HistoryList]) -> Reply:
         """What a user may read of a channel, newest first."""
-        body, app = call.body, call.signed_by
+        body, app = call.body, call.app
         check_storage(app, type_)
         channel = channel_key(app.app_key, type_, channel_id=body.channelId, user_id=body.userId)
         messages = await call.services.messages.history(
@@ -80,7 +80,7 @@ def list_history(type_: ChannelType) -> Handler:
 
 async def recall(call: Call[wire.Recall]) -> Reply:
     """Take a message back from everyone; what is recalled, reclaimed or unknown already is success."""
-    body, app = call.body, call.signed_by
+    body, app = call.body, call.app
     type_ = parse.channel_type(body.channelType, "channelType")
     if type_ is ChannelType.SYSTEM:
         # here the sender is the account, and channelId the user
@@ -94,15 +94,13 @@ async def recall(call: Call[wire.Recall]) -> Reply:
 async def update_direct(call: Call[wire.DirectUpdate]) -> Reply:
     """Change the content of a direct message of one's own, in its place; refused under a legal hold."""
     body = call.body
-    key = channel_key(
-        call.signed_by.app_key, ChannelType.DIRECT, channel_id=body.targetId, user_id=body.fromUserId
-    )
+    key = channel_key(call.app.app_key, ChannelType.DIRECT, channel_id=body.targetId, user_id=body.fromUserId)
     return await _update(call, key)
 
 
 async def update_group(call: Call[wire.GroupUpdate]) -> Reply:
     """Change the content of a message of one's own in a group, in its place; refused under a legal hold."""
-    return await _update(call, ChannelKey(call.signed_by.app_key, ChannelType.GROUP, (call.body.channelId,)))
+    return await _update(call, ChannelKey(call.app.app_key, ChannelType.GROUP, (call.body.channelId,)))
 
 
 def shown(type_: Callable[..., _T], message: Message, **place: Any) -> _T:
@@ -133,7 +131,7 @@ async def _update(call: Call[wire.DirectUpdate] | Call[wire.GroupUpdate], channe
 async def _send_to_users(
     call: Call[wire.DirectSend] | Call[wire.SystemSend], type_: ChannelType, to: Iterable[str], *, echo: bool
 ) -> Reply:
-    body, app = call.body, call.signed_by
+    body, app = call.body, call.app
     users = list(dict.fromkeys(to))
     if type_ is ChannelType.DIRECT:
         keys = [channel_key(app.app_key, type_, channel_id=user, user_id=body.fromUserId) for user in users]
@@ -151,7 +149,7 @@ async def _send_to_channels(
     echo: bool,
     recipients: tuple[str, ...] | None,
 ) -> Reply:
-    body, app = call.body, call.signed_by
+    body, app = call.body, call.app
     channels = list(dict.fromkeys(to))
     keys = [ChannelKey(app.app_key, type_, (channel,)) for channel in channels]
     draft = _draft(app, body, type_, keys, echo=echo, recipients=recipients)

@@ -20,7 +20,7 @@ _DEFAULT_PAGE = 20
 async def sync(call: Call[wire.Sync]) -> Reply:
     """First the cleans that the device has not heard of, then missed messages and compensation."""
     body = call.body
-    reader = Reader(app_key=call.signed_by.app_key, user_id=body.userId, device_id=body.deviceId)
+    reader = Reader(app_key=call.app.app_key, user_id=body.userId, device_id=body.deviceId)
     page = await call.services.delivery.sync(
         reader,
         limit=body.limit or _DEFAULT_LIMIT,
@@ -68,7 +68,7 @@ async def sync(call: Call[wire.Sync]) -> Reply:
 
 async def acknowledge(call: Call[wire.Ack]) -> Reply:
     """The device has received these messages and all before them in their channels."""
-    body, app = call.body, call.signed_by
+    body, app = call.body, call.app
     delivered = []
     for number, item in enumerate(body.delivered):
         type_ = parse.channel_type(item.channelType, f"delivered[{number}].channelType")
@@ -83,7 +83,7 @@ async def list_conversations(call: Call[wire.ConversationList]) -> Reply:
     """A page of a user's conversations, the newest activity first."""
     body = call.body
     page, cursor = await call.services.delivery.conversations(
-        call.signed_by.app_key, body.userId, cursor=body.cursor or None, most=body.pageSize or _DEFAULT_PAGE
+        call.app.app_key, body.userId, cursor=body.cursor or None, most=body.pageSize or _DEFAULT_PAGE
     )
     views = [_conversation(body.userId, conversation) for conversation in page]
     return Reply(result=wire.ConversationPage(views, cursor))
@@ -92,7 +92,7 @@ async def list_conversations(call: Call[wire.ConversationList]) -> Reply:
 async def read_conversation(call: Call[wire.ConversationRead]) -> Reply:
     """The user has read everything up to a message, or all there is."""
     body = call.body
-    await call.services.delivery.read(body.userId, _named(call.signed_by, body), body.messageId)
+    await call.services.delivery.read(body.userId, _named(call.app, body), body.messageId)
     return Reply()
 
 
@@ -102,9 +102,9 @@ async def update_conversation(call: Call[wire.ConversationUpdate]) -> Reply:
     now = call.services.clock.now()
     archived_at = UNSET if body.archived is None else now if body.archived else None
     await call.services.conversations.update(
-        call.signed_by.app_key,
+        call.app.app_key,
         body.userId,
-        _named(call.signed_by, body),
+        _named(call.app, body),
         pinned=UNSET if body.pinned is None else body.pinned,
         muted=UNSET if body.muted is None else body.muted,
         archived_at=archived_at,
@@ -115,15 +115,13 @@ async def update_conversation(call: Call[wire.ConversationUpdate]) -> Reply:
 async def delete_conversation(call: Call[wire.ConversationDelete]) -> Reply:
     """Take a conversation from the user's list until the next message; one that is not there is no error."""
     body = call.body
-    await call.services.conversations.remove(
-        call.signed_by.app_key, body.userId, [_named(call.signed_by, body)]
-    )
+    await call.services.conversations.remove(call.app.app_key, body.userId, [_named(call.app, body)])
     return Reply()
 
 
 async def list_devices(call: Call[wire.DeviceList]) -> Reply:
     """The devices of a user, the last used first."""
-    found = await call.services.delivery.devices(call.signed_by.app_key, call.body.userId)
+    found = await call.services.delivery.devices(call.app.app_key, call.body.userId)
     return Reply(
         result=wire.Devices(
             [
@@ -140,23 +138,21 @@ async def remove_device(call: Call[wire.DeviceRemove]) -> Reply:
     """Forget a device and what it has; if it comes again it is a new one."""
     body = call.body
     await call.services.delivery.remove_device(
-        Reader(app_key=call.signed_by.app_key, user_id=body.userId, device_id=body.deviceId)
+        Reader(app_key=call.app.app_key, user_id=body.userId, device_id=body.deviceId)
     )
     return Reply()
 
 
 async def issue_token(call: Call[wire.TokenIssue]) -> Reply:
     """An access token of a user, good for the app's tokenDays; shown once."""
-    token = await call.services.apps.issue_token(call.signed_by, call.body.userId)
+    token = await call.services.apps.issue_token(call.app, call.body.userId)
     return Reply(result=wire.TokenIssued(call.body.userId, token))
 
 
 async def expire_tokens(call: Call[wire.TokenExpire]) -> Reply:
     """Let the tokens of these users end at expiresAt."""
     body = call.body
-    await call.services.apps.expire_tokens(
-        call.signed_by.app_key, body.userIds, at=body.expiresAt * MILLISECOND
-    )
+    await call.services.apps.expire_tokens(call.app.app_key, body.userIds, at=body.expiresAt * MILLISECOND)
     return Reply()
 
 

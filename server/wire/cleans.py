@@ -176,6 +176,8 @@ class PlanView(Struct):
     keptMissed: int
     keptCompensation: int
     keptHeld: int
+    reclaimedFiles: int
+    reclaimedBytes: int
     complete: bool
     planHash: str
 

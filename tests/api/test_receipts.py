@@ -110,6 +110,21 @@ async def test_a_preview_changes_nothing_and_its_hash_refuses_another_plan(api: 
     assert (await status(api, id_))["hidden"] == plan["hidden"]
 
 
+async def test_a_preview_tells_files_where_the_clean_gives_them_up_and_its_hash_stands_for_them(
+    api: Api,
+) -> None:
+    id_ = (await api.upload(api.keys.api_key, b"12345")).json["id"]
+    await sent(api, f"media:[{id_}]")
+    preview = "channel/message/history/clean/preview"
+    for kept in ({}, {"deleteMedia": None}, {"deleteMedia": False}):
+        plan = await api.do(preview, **DIRECT, **kept)
+        assert (plan["reclaimedFiles"], plan["reclaimedBytes"]) == (0, 0)
+    plan = await api.do(preview, **DIRECT, deleteMedia=True)
+    assert (plan["reclaimedFiles"], plan["reclaimedBytes"]) == (1, 5)
+    (await api.clean(planHash=plan["planHash"])).refused(409, 4091)
+    (await api.clean(planHash=plan["planHash"], deleteMedia=True)).done()
+
+
 async def test_a_cancelled_clean_gives_history_back_and_says_who_and_why(api: Api) -> None:
     await sent(api, "1", "2")
     id_ = await cleaned(api)

@@ -59,7 +59,7 @@ async def test_a_cancel_waits_for_the_step_that_runs(world: World) -> None:
         working = asyncio.create_task(world.jobs.work())
         await somebody_waits(world)
         cancelling = asyncio.create_task(_cancel(world, id_))
-        await asyncio.sleep(0.05)
+        await somebody_waits(world, many=2)
     await working
     await cancelling
     world.catch_up()

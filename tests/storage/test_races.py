@@ -37,12 +37,12 @@ async def held(world: World) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
-async def somebody_waits(world: World, *, most: int = 2_000) -> None:
-    """Until a lock is waited for in this database; each look is a question to the server."""
+async def somebody_waits(world: World, *, many: int = 1, most: int = 2_000) -> None:
+    """Until a lock is waited for in this database, by so many; each look is a question to the server."""
     for _ in range(most):
-        if await world.value(WAITING):
+        if await world.value(WAITING) >= many:
             return
-    raise AssertionError("nobody waits for a lock")
+    raise AssertionError(f"locks are not waited for by {many}")
 
 
 async def append(connection: Any, world: World, *, flags: Flags = Flags.PERSISTED) -> int:

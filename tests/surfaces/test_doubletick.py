@@ -243,6 +243,7 @@ async def test_an_answer_ends_at_its_cap_and_its_cursor_asks_for_what_is_before(
 
 # errors
 
+NO_SWITCH: list[object] = [0, 1, "true", "", [], {}]
 WRONG_CLEARS: list[tuple[object, str]] = [
     ({"to": CUSTOMER}, "from is missing"),
     ({"from": BUSINESS}, "to is missing"),
@@ -255,6 +256,10 @@ WRONG_CLEARS: list[tuple[object, str]] = [
     ({"to": "9" * 16, "from": BUSINESS}, "to must be a phone number"),
     ({"to": "9" * 17, "from": BUSINESS}, "to is too long"),
     ({"to": CUSTOMER, "from": "+1234"}, "from must be a phone number"),
+    *(
+        ({"to": CUSTOMER, "from": BUSINESS, "deleteMedia": value}, "deleteMedia must be true or false")
+        for value in NO_SWITCH
+    ),
     ([], "must be a JSON object"),
 ]
 WRONG_CUSTOMERS: list[tuple[object, str]] = [
@@ -263,6 +268,10 @@ WRONG_CUSTOMERS: list[tuple[object, str]] = [
     ({"phoneNumbers": [f"9199999999{number:02}" for number in range(11)]}, "at most 10"),
     ({"phoneNumbers": CUSTOMER}, "phoneNumbers must be a list"),
     ({"phoneNumbers": [CUSTOMER, "abcdef"]}, "phoneNumbers[1] must be a phone number"),
+    *(
+        ({"phoneNumbers": [CUSTOMER], "deleteMedia": value}, "deleteMedia must be true or false")
+        for value in NO_SWITCH
+    ),
 ]
 
 

@@ -103,6 +103,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     *(({"Type": value}, "Type") for value in (None, 0, 3, "x", 1.5)),
     *(({"To_Account": value}, "To_Account") for value in (None, "", 7, "x" * 65, "bob")),
     *(({"ClearRamble": value}, "ClearRamble") for value in (-1, 2, "x")),
+    *(({"DeleteMedia": value}, "DeleteMedia") for value in (-1, 2, "x", 1.5)),
+    *(({"DeleteMedia": 1, "ClearRamble": value}, "DeleteMedia") for value in (None, 0)),
     ({"Type": 2, "To_Account": None}, "ToGroupid"),
     ({"Type": 2, "ToGroupid": 7}, "ToGroupid"),
 ]
@@ -160,6 +162,13 @@ async def test_a_batch_is_of_1_to_100(talking: Api) -> None:
     for wrong in many:
         await failed(talking, BATCH, {"From_Account": "bob", "ContactItem": wrong}, 50002, "ContactItem")
     await failed(talking, BATCH, {"From_Account": "", "ContactItem": [item]}, 50002, "From_Account")
+    for flags in (
+        {"ClearRamble": 1, "DeleteMedia": 2},
+        {"ClearRamble": 1, "DeleteMedia": "x"},
+        {"DeleteMedia": 1},
+    ):
+        body = {"From_Account": "bob", "ContactItem": [item], **flags}
+        await failed(talking, BATCH, body, 50002, "DeleteMedia")
     assert await talking.everything() == before
     answer = await done(
         talking,
@@ -212,10 +221,12 @@ async def test_without_a_sequence_number_all_there_is_goes(talking: Api) -> None
     assert await history_of(talking, "bob") == ["later", "g2", "g1"]
 
 
-async def test_a_wrong_sequence_number_clears_nothing(talking: Api) -> None:
+async def test_a_wrong_sequence_number_or_flag_clears_nothing(talking: Api) -> None:
     before = await talking.everything()
     for wrong in (0, -1, 2**53, "x", 1.5):
         await failed(talking, CLEAR, {"GroupId": "g", "MsgSeq": wrong}, 10004, "MsgSeq")
+    for wrong in (2, -1, "x", 1.5):
+        await failed(talking, CLEAR, {"GroupId": "g", "DeleteMedia": wrong}, 10004, "DeleteMedia")
     await talking.set(directGroupStorage=False)
     talking.clock.advance(SECOND)
     await failed(talking, CLEAR, {"GroupId": "g"}, 10007, "directGroupStorage")

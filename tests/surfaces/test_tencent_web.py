@@ -189,8 +189,10 @@ async def test_what_else_is_wrong_has_the_codes_of_the_other_calls(sample: Api) 
     await refused(sample, {}, 400, 2503, "conversationIDList")
     wrong: list[object] = [0, 1, "false", [], {}]
     for value in wrong:
-        body = {"conversationIDList": ["C2CExample"], "clearHistoryMessage": value}
-        await refused(sample, body, 400, 1002, "clearHistoryMessage")
+        for name in ("clearHistoryMessage", "deleteMedia"):
+            await refused(sample, {"conversationIDList": ["C2CExample"], name: value}, 400, 1002, name)
+    body = {"conversationIDList": ["C2CExample"], "clearHistoryMessage": False, "deleteMedia": True}
+    await refused(sample, body, 400, 1002, "deleteMedia")
     for data in (b"{", b"[]", b"7", b"null", b'"C2C', b'"\xff"', b'"x"y'):
         await refused(sample, data, 400, 1002)
     await refused(sample, b"", 400, 1003)

@@ -86,6 +86,7 @@ TABLE: list[Wrong] = [
             "9" * 5000,
         )
     ],
+    *[(CLEAN, "deleteMedia", value, 1002) for value in ("2", "-1", "yes", "1.5", "undefined")],
     *[
         row
         for path in QUERIES

@@ -6,7 +6,7 @@ import asyncio
 import pickle
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from arq.connections import ArqRedis
 from cli.binaries import valkey_server
 from cli.valkey import Valkey
 from history.axis import NEVER, SECOND
-from history.retention.model import WAITING_PAIRS, queue_member
+from history.retention.model import WAITING_PAIRS, ApplyReport, queue_member
 from server.queue import APPLY_JOB, Breaker, Queue, open_redis, serialize
 from tests.api.client import settings_for
 from tests.factories import World
@@ -34,12 +34,6 @@ async def everything(world: World) -> list[list[str]]:
         [row[0] for row in await world.rows(f"SELECT t::text FROM {table} t ORDER BY 1")]  # noqa: S608
         for table in EVERYTHING
     ]
-
-
-async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110 - another process makes it come true
-            await asyncio.sleep(0.05)
 
 
 async def forged(world: World) -> dict[bytes, float]:
@@ -211,33 +205,43 @@ def valkey() -> Iterator[Valkey]:
     shutil.rmtree(folder)
 
 
-async def test_a_worker_that_loses_redis_goes_on_when_it_is_back(world: World, valkey: Valkey) -> None:
-    stopped = asyncio.Event()
-    settings = settings_for(world.url, valkey.url)
+async def test_a_worker_that_loses_redis_goes_on_when_it_is_back(
+    world: World, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped, apply = asyncio.Event(), world.cleans.apply
+    settings, found = settings_for(world.url, valkey.url), asyncio.Queue[int]()
 
     async def work() -> None:
         while not stopped.is_set():
             await _work_until(stopped, build_worker(settings, services_of(world)))
 
-    async def applied(count: int) -> bool:
-        found = await world.value("SELECT count(*) FROM clean_requests WHERE state <> 'accepted'")
-        return bool(found == count)
+    async def tell(*args: Any, **more: Any) -> ApplyReport:
+        report = await apply(*args, **more)
+        found.put_nowait(report.applied)
+        return report
 
+    async def one_is_applied() -> None:
+        async with asyncio.timeout(20):
+            while not await found.get():
+                pass
+
+    monkeypatch.setattr(world.cleans, "apply", tell)
     await world.send()
     working = asyncio.create_task(work())
     try:
         async with open_redis(valkey.url) as redis:
             await Queue(redis, Breaker()).announce(await world.clean("bob", "ann"))
-        await until(lambda: applied(1))
-        for round_ in (2, 3):
+        await one_is_applied()
+        for _ in range(2):
             await asyncio.to_thread(valkey.stop)
             await world.clean("bob", "ann")  # accepted while Redis is away: nobody hears of it
             world.clock.advance(10 * SECOND)
             await asyncio.to_thread(valkey.start)
-            await until(lambda count=round_: applied(count))  # type: ignore[misc] # bound now
+            await one_is_applied()
     finally:
         stopped.set()
         await asyncio.wait_for(working, 15)
+    assert await world.value("SELECT count(*) FROM clean_requests WHERE state = 'applied'") == 3
 
 
 async def test_the_next_worker_finds_what_a_dead_one_had_begun(

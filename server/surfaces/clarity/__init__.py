@@ -5,6 +5,8 @@ Times are Unix seconds. A conversation's id is the user's own: the same channel 
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from server.calls import Caller, Handler
 from server.surface import Route
 from server.surfaces.clarity import conversations, messages, wire
@@ -12,7 +14,13 @@ from server.surfaces.clarity.surface import CLARITY
 
 
 def _row(
-    method: str, path: str, handler: Handler, body: type | None, result: type | None, summary: str
+    method: str,
+    path: str,
+    handler: Handler,
+    body: type[Struct] | None,
+    result: type[Struct] | None,
+    summary: str,
+    query: type[Struct] | None = None,
 ) -> Route:
     return Route(
         surface=CLARITY,
@@ -21,6 +29,7 @@ def _row(
         caller=Caller.BEARER,
         handler=handler,
         body=body,
+        query=query,
         result=result,
         status=200 if result is not None else 204,
         summary=summary,
@@ -38,7 +47,8 @@ ROUTES = (
     _row("GET", f"{_C}/{{id}}", conversations.retrieve, None, wire.ClarityConversationView, "Retrieve a conversation"),
     _row("PUT", f"{_C}/{{id}}", conversations.update, wire.ClarityConversationUpdate, wire.ClarityConversationView,
          "Update a conversation"),
-    _row("DELETE", f"{_C}/{{id}}", conversations.delete, None, None, "Delete a conversation and its messages"),
+    _row("DELETE", f"{_C}/{{id}}", conversations.delete, None, None, "Delete a conversation and its messages",
+         wire.ClarityConversationDelete),
     _row("GET", _M, messages.list_all, wire.ClarityMessageList, wire.ClarityMessagePage, "List all messages"),
     _row("POST", _M, messages.create, wire.ClarityMessageCreate, wire.ClarityMessageView, "Send a message"),
     _row("GET", f"{_M}/{{id}}", messages.retrieve, None, wire.ClarityMessageView, "Retrieve a message"),

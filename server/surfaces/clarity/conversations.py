@@ -23,7 +23,7 @@ _LATEST_SECOND = 10**11
 
 async def list_all(call: Call[wire.ClarityConversationList]) -> Reply:
     """All your conversations, the newest activity first; archived ones too, unless a filter says otherwise."""
-    body, app_key = call.body, call.signed_by.app_key
+    body, app_key = call.body, call.app.app_key
     if body.starting_after and body.ending_before:
         raise InvalidInput("ending_before", "starting_after and ending_before do not go together.")
     channel = ChannelKey(app_key, ChannelType.GROUP, (body.group_id,)) if body.group_id else None
@@ -45,7 +45,7 @@ async def list_all(call: Call[wire.ClarityConversationList]) -> Reply:
 
 async def create(call: Call[wire.ClarityConversationCreate]) -> Reply:
     """A conversation with a contact, or in a group that you take part in; one that is there is answered as it is."""
-    body, app_key = call.body, call.signed_by.app_key
+    body, app_key = call.body, call.app.app_key
     if bool(body.contact_id) == bool(body.group_id):
         raise InvalidInput("contact_id", "Send contact_id or group_id: exactly one of them.")
     if body.contact_id == call.user:
@@ -67,7 +67,7 @@ async def update(call: Call[wire.ClarityConversationUpdate]) -> Reply:
     body = call.body
     found = await find(call, call.path["id"])
     changed = await call.services.conversations.update(
-        call.signed_by.app_key,
+        call.app.app_key,
         call.user,
         found.channel_id,
         pinned=body.is_pinned,
@@ -80,7 +80,7 @@ async def update(call: Call[wire.ClarityConversationUpdate]) -> Reply:
 
 async def delete(call: Call[None]) -> Reply:
     """Your clean of all of it, without undo, compensation included, and out of your list; the other side keeps his."""
-    found, app = await find(call, call.path["id"]), call.signed_by
+    found, app = await find(call, call.path["id"]), call.app
     await clean(
         call.services,
         app,
@@ -89,6 +89,7 @@ async def delete(call: Call[None]) -> Reply:
         before=NEVER,
         source=SOURCE,
         delete_compensated=True,
+        delete_media=bool(call.query.delete_media),
         undo_seconds=0,
     )
     await call.services.conversations.remove(app.app_key, call.user, [found.channel])
@@ -100,7 +101,7 @@ async def find(call: Call[Any], id_: str) -> ConversationView:
     channel_id = channel_of(id_, call.user)
     if channel_id is None:
         raise NotFound("There is no conversation of this id.")
-    return await call.services.conversations.get(call.signed_by.app_key, call.user, channel_id)
+    return await call.services.conversations.get(call.app.app_key, call.user, channel_id)
 
 
 def view_of(found: ConversationView) -> wire.ClarityConversationView:

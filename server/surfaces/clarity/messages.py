@@ -27,7 +27,7 @@ _REACTIONS, _ATTACHMENTS = "reactions", "attachments"
 
 async def list_all(call: Call[wire.ClarityMessageList]) -> Reply:
     """The messages of a conversation, the newest first. Whoever lists the newest has opened it and read it."""
-    body, app = call.body, call.signed_by
+    body, app = call.body, call.app
     if body.starting_after and body.ending_before:
         raise InvalidInput("ending_before", "starting_after and ending_before do not go together.")
     conversation = await find(call, body.conversation_id)
@@ -49,7 +49,7 @@ async def list_all(call: Call[wire.ClarityMessageList]) -> Reply:
 
 async def create(call: Call[wire.ClarityMessageCreate]) -> Reply:
     """Send a text; it stands in your own conversation as well."""
-    body, app = call.body, call.signed_by
+    body, app = call.body, call.app
     conversation = await find(call, body.conversation_id)
     channel = conversation.channel
     if channel.type is ChannelType.SYSTEM:
@@ -116,7 +116,7 @@ async def delete(call: Call[None]) -> Reply:
 
 
 async def _find(call: Call[Any]) -> Found:
-    found = await call.services.messages.find(call.signed_by.app_key, call.user, call.path["id"])
+    found = await call.services.messages.find(call.app.app_key, call.user, call.path["id"])
     if found is None:
         raise NotFound("There is no message of this id.")
     return found
@@ -125,7 +125,7 @@ async def _find(call: Call[Any]) -> Found:
 async def _conversation(call: Call[Any], found: Found) -> ConversationView | None:
     """Where it stands; None where the user took the conversation from his list."""
     try:
-        return await call.services.conversations.get(call.signed_by.app_key, call.user, found.channel_id)
+        return await call.services.conversations.get(call.app.app_key, call.user, found.channel_id)
     except NotFound:
         return None
 

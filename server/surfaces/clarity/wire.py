@@ -50,6 +50,12 @@ class ClarityConversationUpdate(Struct, kw_only=True):
     archived_at: int | Token | UnsetType | None = UNSET
 
 
+class ClarityConversationDelete(Struct, kw_only=True):
+    """In the query: whether the files that the messages refer to are given up too."""
+
+    delete_media: bool | None = None
+
+
 class ClarityConversationView(Struct, kw_only=True):
     """One user's view of one channel."""
 

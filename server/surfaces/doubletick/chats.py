@@ -73,9 +73,7 @@ async def list_chats(call: Call[wire.DoubleTickChatQuery]) -> Reply:
     filters = _filters(body)
     numbers = _numbers(body)
     places = _places(body, numbers)
-    lists = [
-        _List(call.services, call.signed_by.app_key, number, filters, places[number]) for number in numbers
-    ]
+    lists = [_List(call.services, call.app.app_key, number, filters, places[number]) for number in numbers]
     limit, looked_at = body.limit or _DEFAULT_LIMIT, 0
     chats: list[wire.DoubleTickChat] = []
     newest = await _newest(lists)

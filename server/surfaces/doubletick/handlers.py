@@ -32,12 +32,19 @@ _UTC = ZoneInfo("UTC")
 
 async def clear_chat(call: Call[wire.DoubleTickClear]) -> Reply:
     """Clean the business's history of its chat with a customer; a chat that is not there is no error."""
-    body, app = call.body, call.signed_by
+    body, app = call.body, call.app
     business = phone(body.business, "from")
     channel = channel_key(
         app.app_key, ChannelType.DIRECT, channel_id=phone(body.customer, "to"), user_id=business
     )
-    accepted = await clean(call.services, app, channel, user=business, source=SOURCE)
+    accepted = await clean(
+        call.services,
+        app,
+        channel,
+        user=business,
+        source=SOURCE,
+        delete_media=bool(body.deleteMedia),
+    )
     return Reply(
         result=wire.DoubleTickCleared(
             success=True, message="Added in queue for deletion.", requestId=accepted.request_id
@@ -50,7 +57,7 @@ async def delete_customers(call: Call[wire.DoubleTickCustomers]) -> Reply:
 
     Who has no chat is answered as not found; where that is all of them, nothing is done.
     """
-    app, services = call.signed_by, call.services
+    app, services = call.app, call.services
     check_storage(app, ChannelType.DIRECT)
     numbers = {
         phone(text, f"phoneNumbers[{number}]"): text for number, text in enumerate(call.body.phoneNumbers)
@@ -73,7 +80,14 @@ async def delete_customers(call: Call[wire.DoubleTickCustomers]) -> Reply:
     async def one(channel: ChannelKey) -> str:
         operator = channel.seen_by(chats[channel])
         accepted = await clean(
-            services, app, channel, user=EVERYONE, operator=operator, source=SOURCE, admitted=True
+            services,
+            app,
+            channel,
+            user=EVERYONE,
+            operator=operator,
+            source=SOURCE,
+            delete_media=bool(call.body.deleteMedia),
+            admitted=True,
         )
         return accepted.request_id
 
@@ -87,7 +101,7 @@ async def delete_customers(call: Call[wire.DoubleTickCustomers]) -> Reply:
 
 async def list_messages(call: Call[wire.DoubleTickMessageQuery]) -> Reply:
     """What the business may read of a chat on these days, oldest first; without days, all of it."""
-    body, app = call.body, call.signed_by
+    body, app = call.body, call.app
     check_storage(app, ChannelType.DIRECT)
     business, customer = phone(body.wabaNumber, "wabaNumber"), phone(body.customerNumber, "customerNumber")
     first, end = _days(body.startDate, body.endDate)

@@ -24,6 +24,7 @@ class DoubleTickClear(Struct, kw_only=True, rename={"business": "from", "custome
 
     customer: Phone
     business: Phone
+    deleteMedia: bool | None = None
 
 
 class DoubleTickCleared(Struct, kw_only=True):
@@ -38,6 +39,7 @@ class DoubleTickCustomers(Struct, kw_only=True):
     """Customers, by their numbers."""
 
     phoneNumbers: Annotated[list[Phone], Meta(min_length=1, max_length=10)]
+    deleteMedia: bool | None = None
 
 
 class DoubleTickDeleted(Struct, kw_only=True):

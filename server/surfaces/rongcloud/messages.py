@@ -57,7 +57,7 @@ async def recall(call: Call[wire.RongRecall]) -> Reply:
     """Take a message back from everyone; what is recalled, reclaimed or unknown already is success."""
     body = call.body
     type_ = parse.channel_type(body.conversationType, "conversationType")
-    key = _written(call.signed_by, type_, sender=body.fromUserId, target=body.targetId)
+    key = _written(call.app, type_, sender=body.fromUserId, target=body.targetId)
     await call.services.messages.recall(key, body.messageUID, sender=body.fromUserId, admin=body.isAdmin == 1)
     return Reply(result=wire.RongDone())
 
@@ -67,7 +67,7 @@ def query(type_: ChannelType) -> Handler:
 
     async def handle(call: Call[wire.RongQuery]) -> Reply:
         """What a user may read of a conversation, newest first."""
-        body, app = call.body, call.signed_by
+        body, app = call.body, call.app
         drafts.check_storage(app, type_)
         channel = channel_key(app.app_key, type_, channel_id=body.targetId, user_id=body.userId)
         found = await call.services.messages.history(
@@ -81,7 +81,7 @@ def query(type_: ChannelType) -> Handler:
 
 async def clean(call: Call[wire.RongClean]) -> Reply:
     """Clean the history of one user, in chatrooms that of everyone."""
-    body, app = call.body, call.signed_by
+    body, app = call.body, call.app
     type_ = parse.channel_type(body.conversationType, "conversationType")
     given = body.msgTimestamp
     # SDKs leave it out, empty or 0 where everything is to go
@@ -94,6 +94,7 @@ async def clean(call: Call[wire.RongClean]) -> Reply:
         operator=body.fromUserId,
         before=cutoff_before(None if whole else sent_at(given, "msgTimestamp")),
         source=SOURCE,
+        delete_media=bool(body.deleteMedia),
     )
     return Reply(result=wire.RongDone(), headers={REQUEST_ID_HEADER: accepted.request_id})
 
@@ -124,7 +125,7 @@ async def _publish(
     echo: int | None,
     recipients: tuple[str, ...] | None = None,
 ) -> list[str]:
-    body, app = call.body, call.signed_by
+    body, app = call.body, call.app
     draft = drafts.draft(
         app,
         type_,

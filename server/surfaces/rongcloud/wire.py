@@ -31,6 +31,7 @@ class RongClean(Struct, kw_only=True):
     msgTimestamp: Annotated[
         str | int | None, Meta(description="Milliseconds; messages before it go. Absent, empty or 0: all")
     ] = None
+    deleteMedia: bool | None = None
 
 
 class RongSend(Struct, kw_only=True):

@@ -25,7 +25,7 @@ async def delete_chat(call: Call[wire.RyzeDeleteChat]) -> Reply:
 
     The other side, and the instance's place in a group, stay as they are; with the next message the chat is back.
     """
-    app, chat = call.signed_by, _chat(call)
+    app, chat = call.app, _chat(call)
     with_media = bool(call.body.deleteMedia)
     accepted = await drafts.clean(
         call.services,
@@ -54,7 +54,7 @@ async def history(call: Call[wire.RyzeHistory]) -> Reply:
     """What the instance may read of a chat, newest first. The rest of the oldest message's millisecond comes along."""
     body, chat, messages = call.body, _chat(call), call.services.messages
     range_ = range_of(body.first, body.last)
-    drafts.check_storage(call.signed_by, chat.channel.type)
+    drafts.check_storage(call.app, chat.channel.type)
     most = min(body.count or _DEFAULT_COUNT, MOST_MESSAGES)
     found = await messages.history(chat.channel, call.user, range_, most=most)
     older = []
@@ -78,7 +78,7 @@ async def archive(call: Call[wire.RyzeArchive]) -> Reply:
     chat, archived = _chat(call), call.body.archive
     try:
         await call.services.conversations.update(
-            call.signed_by.app_key,
+            call.app.app_key,
             call.user,
             chat.channel,
             archived_at=call.services.clock.now() if archived else None,
@@ -98,7 +98,7 @@ async def archive(call: Call[wire.RyzeArchive]) -> Reply:
 async def leave_group(call: Call[wire.RyzeLeave]) -> Reply:
     """Leave a group, named by identifier in the query or by number in the body; one that was left before is 404."""
     group = jids.group(
-        call.signed_by.app_key,
+        call.app.app_key,
         call.query.identifier or call.body.number,
         missing="Identifier is required",
     )
@@ -114,7 +114,7 @@ async def leave_group(call: Call[wire.RyzeLeave]) -> Reply:
 
 
 def _chat(call: Call[Any]) -> Chat:
-    return jids.chat(call.signed_by.app_key, call.user, call.body.number)
+    return jids.chat(call.app.app_key, call.user, call.body.number)
 
 
 def _view(message: Message, chat: Chat, instance: str) -> wire.RyzeMessage:

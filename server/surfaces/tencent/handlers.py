@@ -33,12 +33,13 @@ _MSG_KEY = re.compile(r"([0-9]{1,16})_[0-9]{1,10}_[0-9]{1,12}", re.ASCII)
 
 async def delete_conversation(call: Call[wire.RecentContactDelete]) -> Reply:
     """Take a conversation from a user's list, with ClearRamble 1 his history of it too; none there is no error."""
-    body, app = call.body, call.signed_by
+    body, app = call.body, call.app
+    with_media = _with_media(body)
     channel = _channel(app, body.From_Account, body)
     headers = {}
     if body.ClearRamble:
         headers[REQUEST_ID_HEADER] = await clear(
-            call.services, app, channel, body.From_Account, source=SOURCE
+            call.services, app, channel, body.From_Account, source=SOURCE, delete_media=with_media
         )
     await call.services.conversations.remove(app.app_key, body.From_Account, [channel])
     return Reply(headers=headers)
@@ -46,7 +47,8 @@ async def delete_conversation(call: Call[wire.RecentContactDelete]) -> Reply:
 
 async def delete_conversations(call: Call[wire.RecentContactBatchDelete]) -> Reply:
     """The same for up to 100 conversations, each with its outcome."""
-    body, app = call.body, call.signed_by
+    body, app = call.body, call.app
+    with_media = _with_media(body)
     results = [_named(item) for item in body.ContactItem]
 
     async def one(item: dict[str, Any], result: wire.ContactOutcome) -> ChannelKey | None:
@@ -54,7 +56,9 @@ async def delete_conversations(call: Call[wire.RecentContactBatchDelete]) -> Rep
             named = parse.convert(folded(item, wire.ContactItem), wire.ContactItem)
             channel = _channel(app, body.From_Account, named)
             if body.ClearRamble:
-                await clear(call.services, app, channel, body.From_Account, source=SOURCE)
+                await clear(
+                    call.services, app, channel, body.From_Account, source=SOURCE, delete_media=with_media
+                )
         except TidemarkError as exc:
             result.ResultCode, result.ResultInfo = codes.RECENT_CONTACT.code(exc), str(exc)
             return None
@@ -68,7 +72,7 @@ async def delete_conversations(call: Call[wire.RecentContactBatchDelete]) -> Rep
 
 async def clear_group(call: Call[wire.ClearGroupMsg]) -> Reply:
     """Clean a group for everyone, up to and including MsgSeq; the admin can still pull what is on disk."""
-    body, app = call.body, call.signed_by
+    body, app = call.body, call.app
     channel = await _group(call, body.GroupId)
     accepted = await drafts.clean(
         call.services,
@@ -79,13 +83,14 @@ async def clear_group(call: Call[wire.ClearGroupMsg]) -> Reply:
         before=NEVER if body.MsgSeq is None else body.MsgSeq + 1,
         source=SOURCE,
         delete_compensated=True,
+        delete_media=body.DeleteMedia == 1,
     )
     return Reply(headers={REQUEST_ID_HEADER: accepted.request_id})
 
 
 async def send(call: Call[wire.SendMsg]) -> Reply:
     """Send a direct message; the same MsgRandom and MsgSeq again within a second is the same message."""
-    body, app = call.body, call.signed_by
+    body, app = call.body, call.app
     sender = body.From_Account or call.user
     if sender == body.To_Account:
         raise InvalidInput("To_Account", "To_Account is the sender; nobody can send to himself.")
@@ -110,7 +115,7 @@ async def send(call: Call[wire.SendMsg]) -> Reply:
 
 async def roam(call: Call[wire.RoamMsg]) -> Reply:
     """What one party of a direct conversation may read of a stretch of time, from its end backwards."""
-    body, app = call.body, call.signed_by
+    body, app = call.body, call.app
     operator, peer = _parties(body)
     drafts.check_storage(app, ChannelType.DIRECT)
     channel = channel_key(app.app_key, ChannelType.DIRECT, channel_id=peer, user_id=operator)
@@ -162,14 +167,33 @@ async def group_messages(call: Call[wire.GroupMsgGet]) -> Reply:
     )
 
 
-async def clear(services: Services, app: App, channel: ChannelKey, user: str, *, source: str) -> str:
+async def clear(
+    services: Services, app: App, channel: ChannelKey, user: str, *, source: str, delete_media: bool
+) -> str:
     """Clean all of a user's history of a channel, compensation included: the clean's id."""
-    accepted = await drafts.clean(services, app, channel, user=user, source=source, delete_compensated=True)
+    accepted = await drafts.clean(
+        services,
+        app,
+        channel,
+        user=user,
+        source=source,
+        delete_compensated=True,
+        delete_media=delete_media,
+    )
     return accepted.request_id
 
 
+def _with_media(body: wire.RecentContactDelete | wire.RecentContactBatchDelete) -> bool:
+    """Whether the clean takes the files too; refused where there is no clean."""
+    if body.DeleteMedia and not body.ClearRamble:
+        raise InvalidInput(
+            "DeleteMedia", "DeleteMedia 1 goes with ClearRamble 1: without it nothing is cleaned."
+        )
+    return body.DeleteMedia == 1
+
+
 async def _group(call: Call[Any], group_id: str) -> ChannelKey:
-    channel = ChannelKey(call.signed_by.app_key, ChannelType.GROUP, (group_id,))
+    channel = ChannelKey(call.app.app_key, ChannelType.GROUP, (group_id,))
     await call.services.membership.group(channel)
     return channel
 

@@ -28,7 +28,12 @@ async def delete(call: Call[wire.WebDelete]) -> Reply:
 
     One that fails by itself drops out of the answer, and stays on the list.
     """
-    named, app, user = call.body.conversationIDList, call.signed_by, call.user
+    named, app, user = call.body.conversationIDList, call.app, call.user
+    clears, with_media = call.body.clearHistoryMessage is not False, bool(call.body.deleteMedia)
+    if with_media and not clears:
+        raise InvalidInput(
+            "deleteMedia", "deleteMedia does not go with clearHistoryMessage false: nothing is cleaned then."
+        )
     ids = [named] if isinstance(named, str) else list(dict.fromkeys(named))
     _check(ids)
     channels = {id_: await _channels(call.services, app, user, id_) for id_ in ids}
@@ -36,9 +41,9 @@ async def delete(call: Call[wire.WebDelete]) -> Reply:
     there = await call.services.conversations.there(app.app_key, user, flat)
     gone = [channel for channel, is_there in zip(flat, there, strict=True) if is_there]
     error: TidemarkError | None = None
-    if call.body.clearHistoryMessage is not False:
+    if clears:
         # first: what is cut off here can be asked for again, because it still stands on the list
-        gone, error = await _cleared(call.services, app, user, gone)
+        gone, error = await _cleared(call.services, app, user, gone, delete_media=with_media)
     await call.services.conversations.remove(app.app_key, user, gone)
     deleted = [id_ for id_, of_one in channels.items() if of_one and set(of_one) <= set(gone)]
     if not deleted:
@@ -49,13 +54,13 @@ async def delete(call: Call[wire.WebDelete]) -> Reply:
 
 
 async def _cleared(
-    services: Services, app: App, user: str, channels: Sequence[ChannelKey]
+    services: Services, app: App, user: str, channels: Sequence[ChannelKey], *, delete_media: bool
 ) -> tuple[list[ChannelKey], TidemarkError | None]:
     """Those of which the user's history was cleaned, and why the others were not."""
 
     async def one(channel: ChannelKey) -> TidemarkError | None:
         try:
-            await clear(services, app, channel, user, source=SOURCE)
+            await clear(services, app, channel, user, source=SOURCE, delete_media=delete_media)
         except TidemarkError as exc:
             return exc
         return None

@@ -27,13 +27,17 @@ class TencentAnswer(Struct, kw_only=True):
 
 
 class RecentContactDelete(Struct, kw_only=True):
-    """Type 1: with To_Account; 2: a group, ToGroupid (or, as a Go library has it, To_Account)."""
+    """Type 1: with To_Account; 2: a group, ToGroupid (or, as a Go library has it, To_Account).
+
+    DeleteMedia 1, with ClearRamble 1 alone: the files that the messages refer to are given up too.
+    """
 
     From_Account: Id
     Type: Annotated[int, Meta(ge=1, le=2)]
     To_Account: Id | None = None
     ToGroupid: Id | None = None
     ClearRamble: Bit | None = None
+    DeleteMedia: Bit | None = None
 
 
 class ContactItem(Struct, kw_only=True):
@@ -50,6 +54,7 @@ class RecentContactBatchDelete(Struct, kw_only=True):
     From_Account: Id
     ContactItem: Annotated[list[Item], Meta(min_length=1, max_length=100)]
     ClearRamble: Bit | None = None
+    DeleteMedia: Bit | None = None
 
 
 class ContactOutcome(Struct, kw_only=True):
@@ -73,6 +78,7 @@ class ClearGroupMsg(Struct, kw_only=True):
 
     GroupId: Id
     MsgSeq: Seq | None = None
+    DeleteMedia: Bit | None = None
 
 
 class SendMsg(Struct, kw_only=True):
@@ -168,6 +174,7 @@ class WebDelete(Struct, kw_only=True):
 
     conversationIDList: str | list[str]
     clearHistoryMessage: bool | None = None
+    deleteMedia: bool | None = None
 
 
 class WebDeleted(Struct, kw_only=True):
