@@ -73,6 +73,7 @@ CROSS JOIN LATERAL (
     )
     ORDER BY r.channel_id, r.position LIMIT $2
 ) f JOIN channels ch ON ch.id = f.channel_id
+ORDER BY f.channel_id, f.position
 
 -- rule: flags
 -- Those of the reference m; none of one that was recalled under a hold, released since: nobody keeps what it said.
@@ -313,12 +314,11 @@ WHERE r.channel_id = c.channel_id AND r.state = 'settled' AND r.delete_media AND
     SELECT 1 FROM media_refs m
     WHERE m.media_id = $1 AND m.channel_id = r.channel_id AND m.gone_at IS NOT NULL AND m.keeper IS NULL
         AND m.flags & 1 = 1 AND m.position < r.cutoff AND (r.user_id = '' OR EXISTS (
-            SELECT 1 FROM (SELECT r.user_id) v WHERE {{messages.addressed}} AND NOT v.user_id = ANY (m.hidden_by)
+            SELECT 1 FROM conversations v
+            WHERE v.channel_id = m.channel_id AND v.user_id = r.user_id AND m.position >= v.join_position
+                AND coalesce(v.left_position >= r.cutoff, true) AND {{messages.addressed}}
+                AND NOT v.user_id = ANY (m.hidden_by)
         ))
-        AND NOT EXISTS (
-            SELECT 1 FROM conversations c WHERE c.channel_id = m.channel_id AND c.user_id = r.user_id
-                AND (m.position < c.join_position OR c.left_position < r.cutoff)
-        )
         AND NOT EXISTS (
             SELECT 1 FROM clean_requests e
             WHERE e.channel_id = m.channel_id AND e.user_id IN ('', r.user_id) AND e.delete_media

@@ -8,9 +8,9 @@ from history.channels.model import ChannelType
 from history.errors import NotConfirmed
 from history.policies.model import Scope as RealScope
 from tests.properties import receipts
+from tests.properties.ground import Ground
 from tests.properties.looks import Looks
 from tests.properties.state import Hold, Scope
-from tests.properties.world import Ground
 
 
 class AdminSteps(Looks):

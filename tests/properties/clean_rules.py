@@ -8,7 +8,6 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from tests.properties.clean_steps import Reaches, Wish
 from tests.properties.draws import (
     DEVICES,
-    STRANGER,
     Before,
     ages,
     befores,
@@ -27,7 +26,7 @@ from tests.properties.draws import (
 )
 from tests.properties.state import EVERYONE, Scope
 from tests.properties.steps import Sending, Steps
-from tests.properties.world import HALL
+from tests.properties.world import HALL, STRANGER
 
 MILLISECOND = 1_000
 MOST_HOLDS = 2
@@ -46,7 +45,7 @@ class CleanRules(RuleBasedStateMachine):
         pair=pairs,
         whose=st.sampled_from((None, None, EVERYONE, STRANGER)),
         nowhere=st.sampled_from((*[False] * 9, True)),
-        requests=st.lists(st.tuples(befores, flags, undos), min_size=1, max_size=2),
+        requests=st.lists(st.tuples(befores, flags, undos, st.booleans()), min_size=1, max_size=2),
         reaches=st.sampled_from(Reaches),
         talks=talks,
     )
@@ -55,7 +54,7 @@ class CleanRules(RuleBasedStateMachine):
         pair: tuple[str, str],
         whose: str | None,
         nowhere: bool,
-        requests: list[tuple[Before, bool | None, int | None]],
+        requests: list[tuple[Before, bool | None, int | None, bool]],
         reaches: Reaches,
         talks: int,
     ) -> None:
@@ -64,19 +63,40 @@ class CleanRules(RuleBasedStateMachine):
         self._talk(pair, talks)
         user, other = (pair[0], STRANGER) if nowhere else pair
         owner = user if whose is None else whose
-        for before, flag, undo in requests:
+        for before, flag, undo, media in requests:
             sent_at = self._sent_at(pair, before)
-            self.steps.clean(user, other, whose=owner, sent_at=sent_at, flag=flag, reaches=reaches, undo=undo)
+            self.steps.clean(
+                user, other, whose=owner, sent_at=sent_at, flag=flag, media=media, reaches=reaches, undo=undo
+            )
 
-    @rule(pair=pairs, both=st.tuples(flags, flags), reaches=st.sampled_from(Reaches), receives=st.booleans())
+    @rule(
+        pair=pairs,
+        both=st.tuples(flags, flags),
+        media=st.tuples(st.booleans(), st.booleans()),
+        reaches=st.sampled_from(Reaches),
+        receives=st.booleans(),
+    )
     def clean_on_all_sides(
-        self, pair: tuple[str, str], both: tuple[bool | None, bool | None], reaches: Reaches, receives: bool
+        self,
+        pair: tuple[str, str],
+        both: tuple[bool | None, bool | None],
+        media: tuple[bool, bool],
+        reaches: Reaches,
+        receives: bool,
     ) -> None:
         """Where all was received before, only the window keeps anything."""
         if receives:
             self._receive_all(pair, DEVICES[0])
         for number, (user, name) in enumerate(self.steps.sides(pair)):
-            self.steps.clean(user, name, whose=user, sent_at=None, flag=both[number % 2], reaches=reaches)
+            self.steps.clean(
+                user,
+                name,
+                whose=user,
+                sent_at=None,
+                flag=both[number % 2],
+                media=media[number % 2],
+                reaches=reaches,
+            )
 
     @precondition(lambda self: self.steps.model.journal)
     @rule(
@@ -98,7 +118,13 @@ class CleanRules(RuleBasedStateMachine):
         device=devices,
         everyone=st.booleans(),
         cleans=st.lists(
-            st.tuples(befores, flags, st.sampled_from(tuple(Reaches)[:4]), st.sampled_from((60, 60, 60, 0))),
+            st.tuples(
+                befores,
+                flags,
+                st.sampled_from(tuple(Reaches)[:4]),
+                st.sampled_from((60, 60, 60, 0)),
+                st.booleans(),
+            ),
             min_size=1,
             max_size=3,
         ),
@@ -111,7 +137,7 @@ class CleanRules(RuleBasedStateMachine):
         pair: tuple[str, str],
         device: str,
         everyone: bool,
-        cleans: list[tuple[Before, bool | None, Reaches, int]],
+        cleans: list[tuple[Before, bool | None, Reaches, int, bool]],
         tells: bool,
         undone: int,
         talks: int,
@@ -127,10 +153,11 @@ class CleanRules(RuleBasedStateMachine):
                 whose=whose,
                 sent_at=self._sent_at(pair, before),
                 flag=flag,
+                media=media,
                 reaches=reaches,
                 undo=undo,
             )
-            for before, flag, reaches, undo in cleans
+            for before, flag, reaches, undo, media in cleans
         ]
         if tells:
             self._tell(user, device)
@@ -204,6 +231,7 @@ class CleanRules(RuleBasedStateMachine):
         recalls=st.sampled_from((False, False, True)),
         before=befores,
         flag=flags,
+        media=st.booleans(),
         undo=undos,
         works=st.booleans(),
     )
@@ -213,6 +241,7 @@ class CleanRules(RuleBasedStateMachine):
         recalls: bool,
         before: Before,
         flag: bool | None,
+        media: bool,
         undo: int | None,
         works: bool,
     ) -> None:
@@ -221,7 +250,7 @@ class CleanRules(RuleBasedStateMachine):
         if recalls:
             self.steps.recall_by_sender(pair, pair[0], before=sent_at)
         else:
-            self.steps.clean_user(pair[0], sent_at=sent_at, flag=flag, undo=undo)
+            self.steps.clean_user(pair[0], sent_at=sent_at, flag=flag, media=media, undo=undo)
         if works:
             self.steps.work_on_jobs()
             self.steps.apply_forgotten(0)

@@ -39,6 +39,7 @@ class Wish(NamedTuple):
     sent_at: int | None = None
     flag: bool | None = None
     undo: int | None = None
+    media: bool = False
     wrong: str | None = None
     """In a batch: which field is wrong."""
 
@@ -55,6 +56,7 @@ class CleanSteps(Upkeep):
         sent_at: int | None,
         flag: bool | None,
         reaches: Reaches,
+        media: bool = False,
         undo: int | None = None,
     ) -> Request:
         """A clean, and how far it comes at once; with it goes what else waits."""
@@ -62,10 +64,10 @@ class CleanSteps(Upkeep):
         # no two cleans of a process are accepted at the same instant
         self.go_to(self.model.now + 1)
         pair = PairKey(self.world.channel_id(user, other), whose)
-        draft = self.world.draft(user, other, whose=whose, sent_at=sent_at, flag=flag, undo=undo)
+        draft = self.world.draft(user, other, whose=whose, sent_at=sent_at, flag=flag, media=media, undo=undo)
         accepted = self.world.run(self.world.cleans.accept(draft))
         id_ = read_request_id(accepted.request_id)[1]
-        request = journal.accept(self.model, id_, pair, sent_at=sent_at, flag=flag, undo=undo)
+        request = journal.accept(self.model, id_, pair, sent_at=sent_at, flag=flag, media=media, undo=undo)
         assert (accepted.pair.channel_id, accepted.pair.user_id, accepted.cutoff) == (*pair, request.cutoff)
         if reaches >= Reaches.REDIS:
             self._announce(accepted, request)
@@ -151,13 +153,22 @@ class CleanSteps(Upkeep):
                 self._accepted_by_call(wish, id_, at=found[id_])
         assert len(found) == len(self.model.journal), "what was refused left nothing"
 
-    def clean_user(self, user: str, *, sent_at: int | None, flag: bool | None, undo: int | None) -> None:
+    def clean_user(
+        self, user: str, *, sent_at: int | None, flag: bool | None, media: bool = False, undo: int | None
+    ) -> None:
         """All channels of a user, as a job; one that waits is done before."""
         self.work_on_jobs()
         self.go_to(self.model.now + 1)
         before = cutoff_before(sent_at)
         starting = self.world.jobs.clean_user(
-            self.world.app_key, user, before=before, flag=flag, undo_seconds=undo, reason=None, source="test"
+            self.world.app_key,
+            user,
+            before=before,
+            flag=flag,
+            delete_media=media,
+            undo_seconds=undo,
+            reason=None,
+            source="test",
         )
         befores = {
             id_: min(before, channel.last + 1)
@@ -172,6 +183,7 @@ class CleanSteps(Upkeep):
                 total=len(befores),
                 befores=befores,
                 flag=flag,
+                media=media,
                 undo=undo,
             )
         )
@@ -243,6 +255,7 @@ class CleanSteps(Upkeep):
             sentAt=1 if wish.wrong == "sentAt" else wish.sent_at,
             scope="everyone" if wish.everyone and not bad_scope else "user" if bad_scope else None,
             deleteCompensated=wish.flag,
+            deleteMedia=wish.media,
             undoSeconds=wish.undo,
             planHash=plan_hash,
         )
@@ -253,7 +266,14 @@ class CleanSteps(Upkeep):
 
     def _accepted_by_call(self, wish: Wish, id_: UUID, *, at: int | None = None) -> Request:
         request = journal.accept(
-            self.model, id_, self._pair(wish), sent_at=wish.sent_at, flag=wish.flag, undo=wish.undo, at=at
+            self.model,
+            id_,
+            self._pair(wish),
+            sent_at=wish.sent_at,
+            flag=wish.flag,
+            media=wish.media,
+            undo=wish.undo,
+            at=at,
         )
         self._announced(request)
         return request

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.properties.ground import Ground, open_ground
 from tests.properties.walk import Walk, begin_walk
-from tests.properties.world import Ground, open_ground
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,8 @@ from tests.properties.clean_steps import Wish
 from tests.properties.days import DAY
 from tests.properties.state import DIRECT, GROUP, OPEN, SYSTEM, Scope
 from tests.properties.steps import Sending
-from tests.properties.world import GROUPS, HALL, NEWS, USERS, GroupChange
+from tests.properties.world import GROUPS, HALL, NEWS, STRANGER, USERS, GroupChange
 
-STRANGER = "nobody"
 DEVICES = ("phone", "tablet")
 ZONES = ("UTC", "Atlantic/Azores", "Africa/Cairo", "Asia/Beirut", "America/Havana", "Pacific/Kiritimati")
 STARTS = (
@@ -49,6 +48,8 @@ undos = st.sampled_from((None, None, 0, 60, 86_400))
 befores = st.tuples(indexes, st.sampled_from((-1, 0, 0, 1))) | st.sampled_from((None, 10**11, 10**14 - 1))
 Before = tuple[int, int] | int | None
 """Around the millisecond of one of the last messages, or a time in milliseconds, or all."""
+uploaders = st.sampled_from((None, None, *USERS))
+some_files = st.sampled_from(((), (0,), (1,), (0, 1), (0, 2)))
 sendings = st.builds(
     Sending,
     pair=pairs,
@@ -57,6 +58,7 @@ sendings = st.builds(
     persisted=st.sampled_from((True, True, False)),
     to=st.sampled_from((None, None)) | st.frozensets(users, min_size=1, max_size=2),
     key=st.sampled_from((None, None, None, "k", "\u2603")),
+    files=st.just(()) | some_files,
 )
 wishes = st.builds(
     Wish,
@@ -65,6 +67,7 @@ wishes = st.builds(
     sent_at=st.none(),
     flag=flags,
     undo=undos,
+    media=st.booleans(),
 )
 wrongs = st.sampled_from((None, None, None, "planHash", "sentAt", "scope", "type"))
 scopes = st.sampled_from(
@@ -80,6 +83,13 @@ scopes = st.sampled_from(
 )
 ages = st.sampled_from((None, None, 1, 3, 7))
 held = st.one_of(pairs, pairs, users, st.sampled_from((None, STRANGER)))
+
+
+def cuts(what: str) -> st.SearchStrategy[str]:
+    """The process dies before or after it writes an object, or deletes one."""
+    return st.sampled_from((f"before {what}", f"after {what}"))
+
+
 SETTINGS = {
     "multi_device_sync": st.booleans(),
     "compensation_days": st.integers(0, 7),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from uuid import UUID
 
 from tests.properties import receipts
-from tests.properties.days import SECOND
+from tests.properties.days import DAY, SECOND
 from tests.properties.model import Model
 from tests.properties.state import (
     ENDLESS,
@@ -28,12 +27,13 @@ def accept(
     *,
     sent_at: int | None,
     flag: bool | None,
+    media: bool,
     undo: int | None,
     at: int | None = None,
 ) -> Request:
     """A clean enters the journal; its cutoff and its flag never change. No two come at the same instant."""
     wanted = ENDLESS if sent_at is None else sent_at * 1000
-    return accept_before(model, id_, pair, wanted, flag=flag, undo=undo, at=at)
+    return accept_before(model, id_, pair, wanted, flag=flag, media=media, undo=undo, at=at)
 
 
 def accept_before(
@@ -43,6 +43,7 @@ def accept_before(
     wanted: int,
     *,
     flag: bool | None,
+    media: bool,
     undo: int | None,
     at: int | None = None,
 ) -> Request:
@@ -56,6 +57,7 @@ def accept_before(
         cutoff=receipts.cutoff(model, pair.channel, wanted),
         flag=receipts.flag(model, flag),
         flag_from="app" if flag is None else "request",
+        media=media,
         accepted_at=model.accepted_at,
         undo_until=model.accepted_at + seconds * SECOND,
     )
@@ -83,8 +85,10 @@ def cancel(model: Model, request: Request, *, by: str | None, reason: str | None
             if (other.channel, other.user) == (request.channel, request.user) and other.live
         ]
         flagged = [other.cutoff for other in others if other.flag]
+        with_media = [other.cutoff for other in others if other.media]
         marks.history = max([marks.settled_history, *(other.cutoff for other in others)])
         marks.sync = max([marks.settled_sync, *flagged])
+        marks.media = max([marks.settled_media, *with_media])
     return True
 
 
@@ -137,6 +141,7 @@ def settle(model: Model) -> int:
             if marks := _marks(model, request):
                 marks.settled_history = max(marks.settled_history, request.cutoff)
                 marks.settled_sync = max(marks.settled_sync, request.cutoff if request.flag else 0)
+                marks.settled_media = max(marks.settled_media, request.cutoff if request.media else 0)
     return settled
 
 
@@ -152,7 +157,10 @@ def reclaim(model: Model, channel_id: int, floor: int) -> int:
     if not model.held(channel):
         for at, message in channel.messages.items():
             if message.recalled:
-                channel.messages[at] = replace(message, content="")
+                model.empty(channel_id, at)
+    old = [user for user, noted in channel.senders.items() if noted < channel.reclaimed_to - DAY]
+    for user in old:
+        del channel.senders[user]
     return len(gone)
 
 
@@ -188,6 +196,7 @@ def _apply(model: Model, pairs: Collection[PairKey]) -> int:
         if marks := _marks(model, request):
             marks.history = max(marks.history, request.cutoff)
             marks.sync = max(marks.sync, request.cutoff if request.flag else 0)
+            marks.media = max(marks.media, request.cutoff if request.media else 0)
     return len(found)
 
 

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product, zip_longest
+from uuid import UUID
 
 from history.channels.model import ChannelKey, ChannelType
 from history.receipts.model import Filter, Receipt
 from history.retention.model import public_request_id
 from tests.clock import FixedClock
-from tests.properties import receipts, rules
+from tests.properties import media, receipts, rules
+from tests.properties.ground import Ground
 from tests.properties.model import Model
 from tests.properties.state import EVERYONE, OPEN, Numbers, PairKey, Place, Request, Sent
-from tests.properties.world import GROUPS, HALL, NEWS, USERS, Ground, World, given, notices, recalls
+from tests.properties.world import (
+    GROUPS,
+    HALL,
+    NEWS,
+    STRANGER,
+    USERS,
+    World,
+    given,
+    notices,
+    recalls,
+)
 
 NAMES = (*USERS, *GROUPS, HALL, NEWS)
 """What a user may call a channel by."""
+EVERYBODY = (*USERS, STRANGER, None)
+"""Who is asked for files; None: the backend."""
+_MOST_ASKED = 6
+"""Files, the newest, of which everybody is asked whether he may read them."""
 
 
 class Looks:
@@ -29,6 +46,8 @@ class Looks:
         """The devices that were ever seen."""
         self.late: dict[tuple[int, int], int] = {}
         """Until when what nobody but its sender needed may stay on disk."""
+        self.could_read: dict[str | None, set[UUID]] = {}
+        """The files that they could read when they were asked last."""
         self.name = {
             (user, self.world.channel_id(user, name)): name
             for user, name in product(USERS, NAMES)
@@ -59,12 +78,22 @@ class Looks:
         channel = self.model.channels.get(channel_id)
         return [(one, self.name[one, channel_id]) for one in channel.conversations] if channel else [pair]
 
+    def file_names(self, files: Sequence[int]) -> list[str]:
+        """The last files but so many, whether they are still there or not; none where there was none."""
+        names = list(self.model.shelf.names)
+        return [names[-1 - index % len(names)] for index in files] if names else []
+
+    def says(self, files: Sequence[int]) -> str:
+        """How a message refers to them."""
+        return "".join(f" media:[{name}]" for name in self.file_names(files))
+
     def compare_all(self) -> None:
-        """Everything there is to compare."""
+        """Everything there is to compare; who may read which file of those for whom that changed."""
         self.compare_readers()
         self.compare_disk()
         self.compare_marks()
         self.compare_receipts()
+        self.compare_media(*(user for user in EVERYBODY if self._may_read(user) != self.could_read.get(user)))
 
     def compare_readers(self) -> None:
         """Every user's history, and what a sync would give to each device that was ever seen and to a new one."""
@@ -124,6 +153,36 @@ class Looks:
         for receipt, request in zip(found, expected, strict=True):
             self._compare_receipt(receipt, request)
 
+    def compare_media(self, *readers: str | None) -> None:
+        """Every file's row and object, what refers to it and who keeps it, and who of these may read which."""
+        shelf = self.model.shelf
+        if not shelf.names:
+            return
+        expected = {at.id: (at.state, at.size, at.look_at) for at in shelf.files.values()}
+        assert self.world.run(self.world.media.rows()) == expected
+        stored = {at.id.hex: at.stored for at in shelf.files.values() if at.stored is not None}
+        assert self.world.media.stored() == stored, "what lies in the store"
+        found = self.world.run(self.world.media.references())
+        assert found == {spot: (one.gone, one.keeper) for spot, one in shelf.references.items()}
+        lacking = media.needed(self.model) - {id_ for id_ in shelf.files if shelf.ready(id_)}
+        assert not lacking, "a file is gone that a message needs"
+        if any(one.gone for one in shelf.references.values()):
+            assert self.world.run(self.world.media.kept(self.world.app_key)) == media.kept(self.model)
+        for user in readers:
+            self._compare_files_of(user)
+
+    def _compare_files_of(self, user: str | None) -> None:
+        may = self.could_read[user] = self._may_read(user)
+        names = list(self.model.shelf.names)[-_MOST_ASKED:]
+        asking = (self.world.media.may_read(self.world.app_key, name, user) for name in names)
+        answers = dict(zip(names, self.world.together(*asking), strict=True))
+        assert answers == {name: self.model.shelf.names[name] in may for name in names}, user
+
+    def _may_read(self, user: str | None) -> set[UUID]:
+        shelf = self.model.shelf
+        # the backend reads all
+        return {*filter(shelf.ready, shelf.files)} if user is None else media.readable(self.model, user)
+
     def compare_receipt(self, request: Request) -> None:
         """One of them, asked for by its id."""
         id_ = public_request_id(request.channel, request.id)
@@ -169,6 +228,7 @@ class Looks:
         assert instants == (request.accepted_at, request.applied_at, request.settled_at, request.undo_until)
         assert receipt.delete_compensated == request.flag
         assert receipt.delete_compensated_from == request.flag_from
+        assert receipt.delete_media == request.media
         cancelled = (receipt.cancelled_at, receipt.cancelled_by, receipt.cancel_reason)
         assert cancelled == (request.cancelled or (None, None, None))
         if request.state == "cancelled" and not request.counted:
@@ -181,3 +241,5 @@ class Looks:
             )
             assert counted == request.numbers
         assert receipt.reclaimed_messages == receipts.reclaimed(self.model, request)
+        files = (request.files, request.size) if request.counted else (None, None)
+        assert (receipt.reclaimed_files, receipt.reclaimed_bytes) == files

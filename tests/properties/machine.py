@@ -3,6 +3,7 @@ reads what the model says, and on disk is what the model says."""
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from math import inf
 
@@ -10,13 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from tests.properties import rules
-from tests.properties.clean_rules import CleanRules
 from tests.properties.days import DAY, SECOND, first_instant, instant, local_date
 from tests.properties.draws import (
     LONGEST,
     SETTINGS,
     STARTS,
-    STRANGER,
     SWEPT,
     ZONES,
     Changes,
@@ -29,25 +28,31 @@ from tests.properties.draws import (
     sendings,
     some_users,
     ttls,
+    uploaders,
     users,
 )
+from tests.properties.ground import Ground
+from tests.properties.looks import EVERYBODY
+from tests.properties.media_rules import MediaRules
 from tests.properties.state import ELSEWHERE, ENDLESS, EVERYONE, PairKey
 from tests.properties.steps import Sending, Steps
 from tests.properties.upkeep import MOST_ROUNDS
-from tests.properties.world import GROUPS, HALL, USERS, Ground, GroupChange
+from tests.properties.world import GROUPS, HALL, STRANGER, USERS, GroupChange
 
 
-class Machine(CleanRules):
+class Machine(MediaRules):
     """Draws what happens; tests.properties.steps does it to the services and to the model."""
 
     ground: Ground
     """What the test has opened; set on a subclass of the test's own."""
+    asked = 0
 
     @initialize(
         start=st.sampled_from(STARTS),
         changes=st.fixed_dictionaries({}, optional=SETTINGS),
         members=some_users,
         ttl=ttls,
+        uploads=st.lists(uploaders, max_size=2),
         sends=st.lists(sendings, max_size=4),
     )
     def begin(
@@ -56,6 +61,7 @@ class Machine(CleanRules):
         changes: Changes,
         members: list[str],
         ttl: int | None,
+        uploads: list[str | None],
         sends: list[Sending],
     ) -> None:
         begins, zone = start
@@ -65,7 +71,14 @@ class Machine(CleanRules):
         self.steps.change({"compensation_time_zone": zone, "undo_seconds": 0, **changes})
         self.steps.group(GroupChange.CREATE, GROUPS[0], members)
         self.steps.make_open(ttl, from_last=True)
+        for user in uploads:
+            self.steps.upload(user)
         self.steps.send(sends)
+
+    def teardown(self) -> None:
+        """In the end nothing is left, unless something is wrong already."""
+        if sys.exc_info()[0] is None and hasattr(self, "steps"):
+            self.steps.give_everything_up()
 
     # people
 
@@ -302,6 +315,12 @@ class Machine(CleanRules):
     @invariant()
     def the_marks_are_what_the_model_says(self) -> None:
         self.steps.compare_marks()
+
+    @invariant()
+    def every_file_is_where_the_model_says(self) -> None:
+        """Each time another user, or the backend, is asked what he may read."""
+        self.asked += 1
+        self.steps.compare_media(EVERYBODY[self.asked % len(EVERYBODY)])
 
     @invariant()
     def every_receipt_is_what_the_model_says(self) -> None:

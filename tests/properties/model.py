@@ -10,11 +10,14 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from tests.properties.days import DAY, first_instant, local_date
+from tests.properties.files import Shelf
 from tests.properties.state import (
+    DIRECT,
     ENDLESS,
     GROUP,
     MINUTE,
     OPEN,
+    SYSTEM,
     Channel,
     Conversation,
     Cursor,
@@ -48,6 +51,7 @@ class Model:
         """The senders' own ids: the position that each stands for, and when it lapses."""
         self.waiting: dict[bytes, tuple[float, PairKey | None]] = {}
         """What Redis holds: members with their scores, and the pairs that they stand for."""
+        self.shelf = Shelf()
 
     # what time and settings come to
 
@@ -81,7 +85,9 @@ class Model:
 
     def held(self, channel: Channel) -> bool:
         """Whether a hold covers the channel: of a user, one where he is, was, or sent."""
-        there = channel.conversations.keys() | {message.sender for message in channel.messages.values()}
+        there = {*channel.conversations, *channel.senders}
+        if channel.type in (DIRECT, SYSTEM):
+            there |= {*channel.key}
         return any(
             hold == Hold(None, None)
             or hold.channel == (channel.type, channel.key)
@@ -125,6 +131,9 @@ class Model:
             return position
         channel.last = max(channel.last + 1, self.now)
         channel.messages[channel.last] = replace(message, position=channel.last)
+        self.shelf.refer(channel_id, channel.messages[channel.last])
+        if channel.type in (GROUP, OPEN) and channel.last - channel.senders.get(message.sender, -DAY) >= DAY:
+            channel.senders[message.sender] = channel.last
         if key:
             self.keys[channel_id, message.sender, key] = (channel.last, self.now + DAY)
         return channel.last
@@ -136,12 +145,25 @@ class Model:
         if message is None or message.recalled:
             return True
         if message.sender == sender or admin:
-            # under a hold the content stays on disk
-            content = message.content if self.held(channel) else ""
-            channel.messages[position] = replace(message, recalled=True, content=content)
+            channel.messages[position] = replace(message, recalled=True)
+            if not self.held(channel):  # else the content stays on disk
+                self.empty(channel_id, position)
             channel.recalls.append(Recalled(position, message.sender, message.to))
             return True
         return False
+
+    def empty(self, channel_id: int, position: int) -> None:
+        """What a message said is said no more."""
+        messages = self.channels[channel_id].messages
+        messages[position] = replace(messages[position], content="")
+        self.shelf.unsay(channel_id, position, self.now)
+
+    def edit(self, channel_id: int, position: int, content: str) -> None:
+        """It says something else, in its place."""
+        messages = self.channels[channel_id].messages
+        messages[position] = replace(messages[position], content=content)
+        self.shelf.unsay(channel_id, position, self.now, but=self.shelf.said(content))
+        self.shelf.refer(channel_id, messages[position])
 
     def join(self, channel_id: int, users: Collection[str]) -> None:
         """From the next position on; who is in stays as he is, who was in starts anew."""

@@ -164,6 +164,17 @@ def needed(model: Model, channel_id: int) -> list[int]:
     ]
 
 
+def editable(model: Model, channel_id: int, position: int) -> str | None:
+    """The sender of a message that its channel still shows to everybody, whatever single users read."""
+    channel = model.channels[channel_id]
+    message = channel.messages.get(position)
+    first = max(
+        *_history_cutoffs(model, channel_id, EVERYONE), model.policy_from(channel), channel.reclaimed_to
+    )
+    over = channel.type == OPEN and model.ended(channel)
+    return None if message is None or message.recalled or position < first or over else message.sender
+
+
 def waits_for_others(model: Model, channel_id: int, position: int) -> bool:
     """Whether somebody but its sender may be given the message."""
     channel = model.channels[channel_id]

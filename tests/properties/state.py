@@ -51,6 +51,8 @@ class Marks:
     sync: int = 0
     settled_history: int = 0
     settled_sync: int = 0
+    media: int = 0
+    settled_media: int = 0
 
 
 @dataclass(slots=True)
@@ -85,6 +87,8 @@ class Channel:
     reclaimed_to: int = 0
     messages: dict[int, Sent] = field(default_factory=dict)
     recalls: list[Recalled] = field(default_factory=list)
+    senders: dict[str, int] = field(default_factory=dict)
+    """Who sent to a group or an open channel, as it was noted: once a day."""
     dismissed: bool = False
     created: int = 0
     ttl: int | None = None
@@ -98,10 +102,10 @@ class Channel:
         return [user for user, at in self.conversations.items() if at.left is None]
 
     def end(self) -> None:
-        """As if cleaned by everyone, history and sync, settled; what is missed stays."""
+        """As if cleaned by everyone, history, sync and files, settled; what is missed stays."""
         self.dismissed = True
         self.emptied_to = self.last + 1
-        self.everyone = Marks(*[self.last + 1] * 4)
+        self.everyone = Marks(*[self.last + 1] * 6)
 
 
 class Numbers(NamedTuple):
@@ -123,6 +127,7 @@ class Request:
     cutoff: int
     flag: bool
     flag_from: str
+    media: bool
     accepted_at: int
     undo_until: int
     state: str = "accepted"
@@ -134,6 +139,9 @@ class Request:
     """As of its being applied."""
     hid: frozenset[int] = frozenset()
     counted: bool = False
+    files: int = 0
+    size: int = 0
+    """The files that went because of it, and their bytes."""
 
     @property
     def live(self) -> bool:
@@ -153,6 +161,7 @@ class Job:
     """Of a clean: its channels, each with the end of what it takes there."""
     channel: int | None = None
     flag: bool | None = None
+    media: bool = False
     undo: int | None = None
     state: str = "running"
     finished: bool = False

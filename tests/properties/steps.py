@@ -10,15 +10,16 @@ from history.channels.model import MADE_BY_CALL, ChannelKey, ChannelType, derive
 from history.cursors import read_message_id
 from tests.properties import rules
 from tests.properties.admin_steps import AdminSteps
-from tests.properties.clean_steps import CleanSteps
+from tests.properties.clean_steps import CleanSteps, Reaches
 from tests.properties.days import DAY
-from tests.properties.state import GROUP, Channel, Conversation, Cursor, Place, Sent
+from tests.properties.ground import Ground
+from tests.properties.media_steps import MediaSteps
+from tests.properties.state import EVERYONE, GROUP, Channel, Conversation, Cursor, Place, Sent
 from tests.properties.world import (
     GROUPS,
     HALL,
     NEWS,
     USERS,
-    Ground,
     GroupChange,
     given,
     notices,
@@ -38,13 +39,17 @@ class Sending(NamedTuple):
     """A targeted message of one group: whoever these are, members or not."""
     key: str | None = None
     """The sender's own id of it."""
+    files: tuple[int, ...] = ()
+    """Which of the last files it refers to."""
 
 
+LONGEST_PERIOD = 9 * DAY
+"""Longer than anything is missed, compensated or unused, and than any undo window here."""
 Kept = tuple[str, Cursor]
 """A cursor as the service packed it, and what it stands for."""
 
 
-class Steps(CleanSteps, AdminSteps):
+class Steps(CleanSteps, AdminSteps, MediaSteps):
     """One app in both worlds. Each method does the same to either and compares what they answer."""
 
     def __init__(self, ground: Ground, now: int) -> None:
@@ -52,15 +57,17 @@ class Steps(CleanSteps, AdminSteps):
         self.cursors: dict[tuple[str, str], list[Kept]] = {}
 
     def send(self, sends: list[Sending]) -> None:
-        """All of them at once, so that they travel in one commit, if none is to be refused."""
+        """All of them at once, so that they travel in one commit, if none is to be refused or waits for its files first."""
         works: list[Coroutine[Any, Any, list[str]]] = []
         expected: list[list[tuple[int, int]]] = []
         for number, sending in enumerate(sends):
-            spots, message = self._drafted(sending, f"{len(self.sent)}.{number}")
+            content = f"{len(self.sent)}.{number}" + self.says(sending.files)
+            spots, message = self._drafted(sending, content)
             keys = [self.world.key(*spot) for spot in spots]
             works.append(self.world.send(keys, message, sending.key))
             expected.append(self._sent(keys, message, sending.key))
-        answers = self.world.together(*works) if all(expected) else [self.world.run(work) for work in works]
+        in_order = all(expected) and not any(sending.files and not sending.key for sending in sends)
+        answers = self.world.together(*works) if in_order else [self.world.run(work) for work in works]
         assert [[read_message_id(id_) for id_ in ids] for ids in answers] == expected
         for place, id_ in zip(chain(*expected), chain(*answers), strict=True):
             if Place(*place, id_) not in self.sent:
@@ -92,6 +99,8 @@ class Steps(CleanSteps, AdminSteps):
             channel = model.channels.get(id_)
             new = model.known(id_, message.sender, client_key) is None
             if key.type in MADE_BY_CALL and (channel is None or (new and model.ended(channel))):
+                return []
+            if new and not all(map(model.shelf.ready, model.shelf.said(message.content))):
                 return []
         places = []
         for id_, key in zip(ids, keys, strict=True):
@@ -145,6 +154,22 @@ class Steps(CleanSteps, AdminSteps):
         self.world.run(self.world.destroy())
         if channel := self.model.channels.get(self.world.channel_id(USERS[0], HALL)):
             channel.end()
+
+    def give_everything_up(self) -> None:
+        """No hold, and everybody's clean of every channel, with its files: when all periods are over nothing is left."""
+        while self.model.holds:
+            self.release_hold(0)
+        for channel_id in list(self.model.channels):
+            user, name = next((user, name) for (user, id_), name in self.name.items() if id_ == channel_id)
+            self.clean(
+                user, name, whose=EVERYONE, sent_at=None, flag=True, media=True, reaches=Reaches.JOURNAL
+            )
+        self.go_to(self.model.now + LONGEST_PERIOD)
+        self.drain()
+        self.compare_all()
+        assert not any(channel.messages for channel in self.model.channels.values())
+        assert not self.model.shelf.files
+        assert not self.model.shelf.references
 
     def page(self, user: str, device: str, *, limit: int, kept: Kept | None, reinstalled: bool) -> rules.Page:
         """One page of a sync; the device keeps its cursor, and goes on from it or does not."""

@@ -14,9 +14,9 @@ from tests.properties import rules
 from tests.properties.clean_steps import Reaches
 from tests.properties.days import MINUTE, first_instant, instant, local_date
 from tests.properties.draws import STARTS
+from tests.properties.ground import open_ground
 from tests.properties.state import EVERYONE
 from tests.properties.steps import Sending, Steps
-from tests.properties.world import open_ground
 
 PAIR = ("ann", "b:ob")
 MESSAGE = Sending(pair=PAIR, both=False, echoed=True, persisted=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from history.axis import NEVER
-from tests.properties import journal, rules
+from tests.properties import journal, media, rules
 from tests.properties.days import SECOND
 from tests.properties.looks import Looks
 from tests.properties.state import ELSEWHERE, PairKey
@@ -64,11 +64,28 @@ class Upkeep(Looks):
     def visit_due(self) -> int:
         """The worker reclaims in channels that are due; in how many. Each is reclaimed to the model's floor."""
         reports = self.world.run(self.world.reclaim.visit_due(now=self.model.now))
+        told = self.world.run(self.world.media.references()) if reports else {}
         for report in reports:
             floor = rules.floor(self.model, report.channel_id)
             gone = journal.reclaim(self.model, report.channel_id, floor)
             assert (report.deleted, report.finished) == (gone, True)
+            media.judge(self.model, report.channel_id, {spot: keeper for spot, (_, keeper) in told.items()})
         return len(reports)
+
+    def look_at_files(self) -> None:
+        """The worker deletes due files that nothing needs, and looks at the others later."""
+        if not self.model.shelf.names:
+            return
+        for expected in (media.look(self.model), media.Looked(0, 0, 0)):
+            found = self.world.run(self.world.media.look())
+            assert (found.seen, found.files, found.bytes) == expected
+
+    def check_files(self) -> None:
+        """`tidemark media check` finds what is there, and nothing wrong."""
+        shelf = self.model.shelf
+        whole = [id_ for id_ in shelf.files if shelf.ready(id_)]
+        found = self.world.run(self.world.media.compare(list(shelf.names.values())))
+        assert found == (len(whole), shelf.files.keys() - set(whole), [])
 
     def visit_before_counting(self) -> None:
         """Nothing goes that a receipt still has to count; in a minute its channel is looked at again."""
@@ -86,7 +103,13 @@ class Upkeep(Looks):
                 ids = self._new_ids()
                 for pair in pairs:
                     request = journal.accept_before(
-                        self.model, ids[pair], pair, job.befores[pair.channel], flag=job.flag, undo=job.undo
+                        self.model,
+                        ids[pair],
+                        pair,
+                        job.befores[pair.channel],
+                        flag=job.flag,
+                        media=job.media,
+                        undo=job.undo,
                     )
                     job.requests.append(request)
             found = self.world.run(self.world.jobs.get(self.world.app_key, job.id))
@@ -122,6 +145,9 @@ class Upkeep(Looks):
             most = [at for at in channel.messages if at >= min([*late, floor])]
             least = [at for at in channel.messages if at >= floor]
             assert set(least) <= set(there) <= set(most), "what nobody needs was left"
+        self.look_at_files()
+        left = {file.id for file in self.model.shelf.files.values() if not media.reason(self.model, file)}
+        assert not left, "a file that nobody needs was left"
 
     def sweep(self) -> None:
         """Side tables lose what they need no more."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from uuid import UUID
 
-from tests.properties import rules
+from tests.properties import media, rules
 from tests.properties.clean_steps import Reaches
 from tests.properties.days import SECOND, instant
+from tests.properties.ground import Ground
+from tests.properties.looks import EVERYBODY
 from tests.properties.rules import Notice
 from tests.properties.state import EVERYONE, Numbers, Place, Request, Scope
 from tests.properties.steps import Sending, Steps
-from tests.properties.world import GROUPS, USERS, Ground, GroupChange
+from tests.properties.world import GROUPS, USERS, GroupChange
 
 ANN, BOB, CID = USERS
 TEAM = GROUPS[0]
@@ -37,10 +40,13 @@ class Walk:
         echoed: bool = False,
         only: str | None = None,
         key: str | None = None,
+        files: tuple[int, ...] = (),
     ) -> None:
-        """One message."""
+        """One message; `files`: which of the last files it refers to."""
         whom = frozenset([only]) if only else None
-        sending = Sending((user, to), both=False, echoed=echoed, persisted=kept, to=whom, key=key)
+        sending = Sending(
+            (user, to), both=False, echoed=echoed, persisted=kept, to=whom, key=key, files=files
+        )
         self.go(lambda: self.steps.send([sending, sending] if key else [sending]))
 
     def talk(self, name: str = BOB) -> None:
@@ -72,6 +78,7 @@ class Walk:
         name: str,
         *,
         flag: bool = True,
+        media: bool = False,
         undo: int | None = None,
         before: int | None = None,
         everyone: bool = False,
@@ -82,7 +89,14 @@ class Walk:
         whose = EVERYONE if everyone else user
         self.go(
             lambda: self.steps.clean(
-                user, name, whose=whose, sent_at=sent_at, flag=flag, reaches=reaches, undo=undo
+                user,
+                name,
+                whose=whose,
+                sent_at=sent_at,
+                flag=flag,
+                media=media,
+                reaches=reaches,
+                undo=undo,
             )
         )
         return self.steps.model.journal[-1]
@@ -122,6 +136,10 @@ class Walk:
         """Of the app."""
         self.go(lambda: self.steps.change(changes))
 
+    def ask(self) -> None:
+        """Everybody, which files he may read."""
+        self.steps.compare_media(*EVERYBODY)
+
     def look(self) -> None:
         """At every explanation."""
         for place in self.steps.sent:
@@ -147,6 +165,27 @@ class Walk:
     def sweep(self) -> None:
         """Side tables lose what they need no more."""
         self.go(self.steps.sweep)
+
+    def upload(self, user: str | None = None, *, cut: str | None = None) -> UUID:
+        """A file, the last one from now on."""
+        self.go(lambda: self.steps.upload(user, cut=cut))
+        return list(self.steps.model.shelf.names.values())[-1]
+
+    def edit(self, user: str, number: int, *files: int) -> None:
+        """One of the messages says these files from now on."""
+        self.go(lambda: self.steps.edit(user, self.steps.sent[number], files))
+
+    def remove(self, index: int = 0, *, cut: str | None = None) -> None:
+        """One of the last files, by an admin."""
+        self.go(lambda: self.steps.remove(index, cut=cut))
+
+    def files(self) -> set[UUID]:
+        """Those that are there."""
+        return {file.id for file in self.steps.model.shelf.files.values()}
+
+    def keepers(self) -> list[str]:
+        """Who keeps files that no message on disk refers to."""
+        return sorted(user for who in media.kept(self.steps.model).values() for _, _, user in who)
 
     def read(self, user: str, name: str) -> list[int]:
         """What the user reads there."""

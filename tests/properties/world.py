@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Coroutine, Sequence
 from enum import Enum
 from typing import Any, TypeVar
 
-import asyncpg
-from arq.connections import ArqRedis
 from msgspec import Struct
 
 from history.apps.service import Apps
@@ -18,16 +14,13 @@ from history.channels.membership import Membership
 from history.channels.model import ChannelKey, ChannelType, channel_key, derived_id
 from history.channels.service import Channels
 from history.cursors import read_message_id
-from history.database import Database, open_database
 from history.delivery.conversations import Conversations
 from history.delivery.model import Reader, SyncPage
 from history.delivery.service import Delivery
 from history.errors import Conflict, InvalidInput, NotFound
 from history.jobs.service import Jobs
-from history.media.service import Files
 from history.messages.model import Draft, Flags, Message, Range
 from history.messages.service import Messages
-from history.objects import Objects
 from history.policies.service import Policies
 from history.receipts.model import Filter, Receipt
 from history.receipts.service import Receipts
@@ -38,9 +31,11 @@ from history.runs.service import Runs
 from history.sweep.service import Sweep
 from server.calls import Call, Handler, Who
 from server.limits import Limits
-from server.queue import Breaker, Queue, open_redis
+from server.queue import Breaker, Queue
 from server.services import Services
 from tests.clock import FixedClock
+from tests.properties.ground import Ground
+from tests.properties.media_world import MediaWorld
 from tests.properties.rules import Given, Notice, TakenBack
 from tests.properties.state import EVERYONE, Marks, PairKey, Sent
 
@@ -53,14 +48,9 @@ USERS = ("ann", "b:ob", "ćile")
 GROUPS = ("team", "b:and")
 HALL, NEWS = "hall", "news"
 """The open channel, and the account of the system channels."""
+STRANGER = "nobody"
 _MOST_RECEIPTS = 10_000
 _WHOLE_AXIS = Range(first=0, end=1 << 62)
-_EMPTY = (
-    "DELETE FROM clean_marks; DELETE FROM job_steps; DELETE FROM jobs; DELETE FROM senders;"
-    " DELETE FROM hidden_messages; DELETE FROM holds; DELETE FROM policies;"
-    " DELETE FROM messages; DELETE FROM message_keys; DELETE FROM recalls; DELETE FROM device_marks; DELETE FROM devices;"
-    " DELETE FROM conversations; DELETE FROM clean_requests; DELETE FROM channels; DELETE FROM keys; DELETE FROM apps"
-)
 
 
 class GroupChange(Enum):
@@ -70,35 +60,6 @@ class GroupChange(Enum):
     JOIN = "join"
     LEAVE = "leave"
     DISMISS = "dismiss"
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What all examples of a test share: one event loop, one database, one Redis."""
-
-    run: Callable[[Coroutine[Any, Any, Any]], Any]
-    database: Database
-    redis: ArqRedis
-    connection: asyncpg.Connection[asyncpg.Record]
-
-
-@contextmanager
-def open_ground(database_url: str, redis_url: str) -> Iterator[Ground]:
-    """Connections for as long as the test lasts."""
-
-    async def enter(stack: AsyncExitStack) -> Ground:
-        database = await stack.enter_async_context(open_database(database_url))
-        redis = await stack.enter_async_context(open_redis(redis_url))
-        connection = await asyncpg.connect(database_url)
-        stack.push_async_callback(connection.close)
-        return Ground(runner.run, database, redis, connection)
-
-    with asyncio.Runner() as runner:
-        stack = AsyncExitStack()
-        try:
-            yield runner.run(enter(stack))
-        finally:
-            runner.run(stack.aclose())
 
 
 class World:
@@ -117,6 +78,7 @@ class World:
         self.jobs = Jobs(database, channels, self.cleans, clock)
         self.reclaim = Reclaim(database, clock, batch=BATCH)
         self.sweep = Sweep(database)
+        self.media = MediaWorld(ground, self.apps, clock)
         breaker = Breaker()
         self.queue = Queue(ground.redis, breaker)
         self._membership = Membership(database, channels, clock)
@@ -127,8 +89,7 @@ class World:
             membership=self._membership,
             messages=self._messages,
             delivery=self._delivery,
-            # no step of the machine sends files
-            files=Files(database, self.apps, clock, Objects("", master_key=bytes(32))),
+            files=self.media.files,
             conversations=Conversations(database, channels, clock),
             runs=Runs(database, self.apps, clock),
             cleans=self.cleans,
@@ -169,7 +130,7 @@ class World:
         return queue_member(Pair(self.app_key, pair.channel, pair.user)).encode()
 
     async def send(self, channels: Sequence[ChannelKey], message: Sent, client_key: str | None) -> list[str]:
-        """One message into each of them, in one commit; nothing where a group or an open channel is not there."""
+        """One message into each of them, in one commit; nothing where a group, an open channel or a file is not there."""
         flags = Flags.PERSISTED if message.persisted else Flags(0)
         flags |= Flags.ECHOED if message.echoed else Flags(0)
         draft = Draft(
@@ -183,7 +144,7 @@ class World:
         )
         try:
             return await self._messages.send(draft)
-        except NotFound:
+        except (NotFound, InvalidInput):
             return []
 
     async def recall(self, channel: ChannelKey, id_: str, sender: str, *, admin: bool) -> bool:
@@ -191,6 +152,14 @@ class World:
         try:
             await self._messages.recall(channel, id_, sender=sender, admin=admin)
         except InvalidInput:
+            return False
+        return True
+
+    async def edit(self, channel: ChannelKey, id_: str, sender: str, content: str) -> bool:
+        """Say something else instead; False where that is refused."""
+        try:
+            await self._messages.edit(channel, id_, sender=sender, content=content)
+        except (NotFound, InvalidInput, Conflict):
             return False
         return True
 
@@ -233,6 +202,7 @@ class World:
         whose: str,
         sent_at: int | None,
         flag: bool | None,
+        media: bool = False,
         undo: int | None = None,
     ) -> CleanDraft:
         """A clean of the channel of user and other, on its way."""
@@ -242,6 +212,7 @@ class World:
             operator=None if whose != EVERYONE else user,
             before=cutoff_before(sent_at),
             delete_compensated=flag,
+            delete_media=media,
             undo_seconds=undo,
             reason=None,
             source="test",
@@ -313,18 +284,17 @@ class World:
     async def marks(self) -> dict[PairKey, Marks]:
         """The cutoffs that cleans have raised so far, of each user in each channel and of everyone there."""
         rows = await self._ground.connection.fetch(
-            "SELECT id AS channel_id, '' AS user_id, history_cutoff, sync_cutoff, settled_history_cutoff, settled_sync_cutoff"
-            " FROM channels WHERE app_key = $1 UNION ALL"
-            " SELECT channel_id, user_id, history_cutoff, sync_cutoff, settled_history_cutoff, settled_sync_cutoff"
-            " FROM conversations WHERE app_key = $1",
+            "SELECT id AS channel_id, '' AS user_id, history_cutoff, sync_cutoff, settled_history_cutoff,"
+            " settled_sync_cutoff, media_cutoff, settled_media_cutoff FROM channels WHERE app_key = $1 UNION ALL"
+            " SELECT channel_id, user_id, history_cutoff, sync_cutoff, settled_history_cutoff,"
+            " settled_sync_cutoff, media_cutoff, settled_media_cutoff FROM conversations WHERE app_key = $1",
             self.app_key,
         )
         return {PairKey(channel_id, user): Marks(*cutoffs) for channel_id, user, *cutoffs in rows}
 
     async def _begin(self) -> str:
-        # an app of the example's own; what the last example left would only make the worker's rounds longer
-        await self._ground.connection.execute(_EMPTY)
-        await self.redis.flushdb()
+        # an app of the example's own
+        await self._ground.empty()
         app_key = (await self.apps.create("example")).app_key
         await self.apps.change(app_key, {"clean_rate_limit": 0})
         return app_key

@@ -19,6 +19,7 @@ from history.media.service import Files
 from history.media.upkeep import Upkeep
 from history.messages import store as messages_store
 from history.objects import SHELVES, Objects
+from tests.cut_store import Cut, Failing
 from tests.factories import NOON, World
 from tests.storage.test_media import says
 from tests.storage.test_races import held, somebody_waits
@@ -26,37 +27,9 @@ from tests.storage.test_races import held, somebody_waits
 HOURS = 24 * 3_600 * SECOND
 
 
-class Cut(Exception):
-    """The process dies here."""
-
-
-class Failing(Objects):
-    """A store that dies before or after it does something."""
-
-    def __init__(self, inner: Objects, *, before: str = "", after: str = "", error: Exception) -> None:
-        self._name, self._folder, self._store = inner._name, inner._folder, inner._store
-        self._before, self._after, self._error = before, after, error
-
-    async def write(self, id_: UUID, chunks: AsyncIterator[bytes]) -> None:
-        if self._before == "write":
-            raise self._error
-        await super().write(id_, chunks)
-        if self._after == "write":
-            raise self._error
-
-    async def delete(self, id_: UUID) -> None:
-        if self._before == "delete":
-            raise self._error
-        await super().delete(id_)
-        if self._after == "delete":
-            raise self._error
-
-
 def failing(world: World, cut: str, *, error: Exception | None = None) -> World:
     """The same services on a store that fails: `cut` is before or after, and what."""
-    when, what = cut.split()
-    before, after = (what, "") if when == "before" else ("", what)
-    objects = Failing(world.objects, before=before, after=after, error=error or Cut())
+    objects = Failing(world.objects, cut, error=error)
     return replace(
         world,
         objects=objects,
