@@ -1,4 +1,4 @@
--- Tidemark: the database as it is today (schema version 4).
+-- Tidemark: the database as it is today (schema version 5).
 --
 -- Every instant and every position is a bigint: microseconds since the epoch, one axis for both.
 -- A message is cleaned when its position is below a cutoff, so every rule is a comparison.
@@ -11,7 +11,7 @@ CREATE TABLE schema_version (
     CONSTRAINT schema_version_pkey PRIMARY KEY (version)
 );
 COMMENT ON TABLE schema_version IS 'One row: a process refuses to start on another version.';
-INSERT INTO schema_version (version) VALUES (4);
+INSERT INTO schema_version (version) VALUES (5);
 
 CREATE TABLE apps (
     app_key text COLLATE "C" NOT NULL,
@@ -162,9 +162,19 @@ CREATE TABLE channels (
     -- the third kind: what cleans gave up of the files; never read where messages are shown
     media_cutoff bigint NOT NULL DEFAULT 0,
     settled_media_cutoff bigint NOT NULL DEFAULT 0,
+    -- who wrote all from unseen_from to unseen_to, for everybody but himself; it counts while that is the last position
+    unseen_by text COLLATE "C",
+    unseen_from bigint,
+    unseen_to bigint,
+    -- reclaim: until then the channel is its alone who claimed it, and the value says who that is; null: it is free
+    reclaim_lease bigint,
+    -- since when it has been due, where a visit claimed it and did not come to its end
+    due_since bigint,
+    -- everything up to here was imported silently: nobody misses it, to nobody is it compensated or unread
+    silent_to bigint NOT NULL DEFAULT 0,
+    -- no foreign key to apps: a row's second update in a transaction would check it, and lock the app after the channel
     CONSTRAINT channels_pkey PRIMARY KEY (id),
-    CONSTRAINT channels_type_known CHECK (type IN (1, 3, 4, 6)),
-    CONSTRAINT channels_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
+    CONSTRAINT channels_type_known CHECK (type IN (1, 3, 4, 6))
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE channels IS
     'Where messages go. Every append updates last_position, so no index holds it: those updates stay HOT in the spare 30 percent.';
@@ -193,7 +203,7 @@ CREATE TABLE messages (
     CONSTRAINT messages_pkey PRIMARY KEY (channel_id, position)
 ) PARTITION BY RANGE (position);
 COMMENT ON TABLE messages IS
-    'One row a message, a partition a month (UTC). Its only DELETE takes what is below channels.reclaimed_to.';
+    'One row a message, a partition a month (UTC). Its only DELETE, and the drop of a month, take what is below channels.reclaimed_to.';
 
 CREATE TABLE senders (
     channel_id bigint NOT NULL,
@@ -403,6 +413,8 @@ CREATE TABLE clean_requests (
 COMMENT ON TABLE clean_requests IS 'The journal: Redis says only which pairs have work, these rows decide.';
 -- rules look here for what is in force and not yet applied; the worker, for what Redis forgot
 CREATE INDEX clean_requests_unapplied ON clean_requests (channel_id, user_id) WHERE state = 'accepted';
+-- a sync asks for those of one user and of everyone
+CREATE INDEX clean_requests_unapplied_by_user ON clean_requests (app_key, user_id, channel_id) WHERE state = 'accepted';
 CREATE INDEX clean_requests_by_pair ON clean_requests (channel_id, user_id, cutoff);
 CREATE INDEX clean_requests_unsettled ON clean_requests (undo_until) WHERE state = 'applied';
 CREATE INDEX clean_requests_ended ON clean_requests (coalesce(settled_at, cancelled_at))
@@ -531,6 +543,10 @@ CREATE TABLE retention_runs (
     -- messages that went, and that came in
     deleted bigint NOT NULL DEFAULT 0,
     appended bigint NOT NULL DEFAULT 0,
+    -- bytes of messages with indexes and TOAST, of all apps: when it began, and after the last month that was dropped in it
+    bytes_before bigint,
+    bytes_after bigint,
+    dropped_months text[] NOT NULL DEFAULT '{}',
     CONSTRAINT retention_runs_pkey PRIMARY KEY (app_key, started_at),
     CONSTRAINT retention_runs_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
 ) WITH (fillfactor = 80);

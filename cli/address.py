@@ -10,22 +10,52 @@ from urllib.parse import urlsplit
 
 from cli.errors import Refused, reason
 
+_BACKLOG = 128
+"""Connections that wait to be taken, as many as aiohttp lets wait."""
+
 
 def check_free(host: str, port: int) -> None:
     """Refuses an address that the API could not listen on, before anything is started for it."""
+    for bound in _bind(host, port):
+        bound.close()
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Sockets that listen there, one for each address of the host; refuses what cannot be had."""
+    sockets = _bind(host, port)
+    try:
+        for one in sockets:
+            one.listen(_BACKLOG)
+    except OSError as error:
+        for one in sockets:
+            one.close()
+        raise Refused(_taken(host, port, error)) from error
+    return sockets
+
+
+def _bind(host: str, port: int) -> list[socket.socket]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise Refused(
             f"The host {host} is not known here ({reason(error)}): choose another one with --host."
         ) from error
-    for family, kind, protocol, _name, address in found:
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with contextlib.ExitStack() as opened:
+        sockets = []
+        for family, kind, protocol, _name, address in found:
+            one = opened.enter_context(socket.socket(family, kind, protocol))
+            one.settimeout(0)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                # the host's IPv4 address, where it has one, has a socket of its own
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             try:
-                probe.bind(address)
+                one.bind(address)
             except OSError as error:
                 raise Refused(_taken(host, port, error)) from error
+            sockets.append(one)
+        opened.pop_all()
+    return sockets
 
 
 def base_url(host: str, port: int) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import secrets
 import shlex
 import sys
 import time
@@ -15,12 +13,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from cli import demo_file
-from cli.demo_file import Demo
+from cli.backend import DEFAULT_DATA, Backend, find
 from cli.errors import Refused, reason
-from cli.folder import DataFolder
 
-DEFAULT_DATA = Path(".tidemark")
 _DAY_MS = 86_400_000
 _data = click.option(
     "--data", type=click.Path(path_type=Path), default=DEFAULT_DATA, help="The data folder of `up`."
@@ -83,9 +78,7 @@ def _short(program: Path) -> str:
 
 
 def _post(data: Path, path: str, body: dict[str, Any]) -> None:
-    found = demo_file.read(DataFolder(data))
-    if found is None:
-        raise Refused(f"There is no {data / 'demo.json'}: start `tidemark up` first, or say --data.")
+    found = find(url=None, app_key=None, secret_file=None, data=data)
     click.echo(f"POST {found.base_url}{path}\n{json.dumps(body, ensure_ascii=False)}")
     status, answer = _answer(found, path, body)
     click.echo(f"{status} {answer}")
@@ -93,10 +86,10 @@ def _post(data: Path, path: str, body: dict[str, Any]) -> None:
         raise SystemExit(1)
 
 
-def _answer(found: Demo, path: str, body: dict[str, Any]) -> tuple[int, str]:
+def _answer(found: Backend, path: str, body: dict[str, Any]) -> tuple[int, str]:
     address = urlsplit(found.base_url)
     connection = HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=10)
-    headers = {"Content-Type": "application/json", **_signed(found)}
+    headers = {"Content-Type": "application/json", **found.signed()}
     try:
         connection.request("POST", path, json.dumps(body), headers)
         response = connection.getresponse()
@@ -109,11 +102,3 @@ def _answer(found: Demo, path: str, body: dict[str, Any]) -> tuple[int, str]:
         raise Refused(f"What answers at {found.base_url} is not tidemark.") from error
     finally:
         connection.close()
-
-
-def _signed(found: Demo) -> dict[str, str]:
-    """The signature of the v4 API: hex SHA-1 over secret, nonce and milliseconds (SHA-1 is its choice, not ours)."""
-    # This is a client, so it tells its own machine's time; the server's clock is history.clock.
-    nonce, timestamp = secrets.token_hex(8), str(time.clock_gettime_ns(time.CLOCK_REALTIME) // 1_000_000)
-    signature = hashlib.sha1(f"{found.app_secret}{nonce}{timestamp}".encode()).hexdigest()  # noqa: S324
-    return {"App-Key": found.app_key, "Nonce": nonce, "Timestamp": timestamp, "Signature": signature}

@@ -11,6 +11,7 @@ from cli.demo import demo
 from cli.errors import as_sentences
 from cli.media import media
 from cli.parts import migrate, serve, worker
+from cli.transfer import export, import_
 from cli.up import up
 
 
@@ -28,5 +29,5 @@ def main() -> None:
     """Tidemark: a self-hosted chat message store with a history-retention service."""
 
 
-for command in (up, serve, worker, migrate, apps, keys, media, demo):
+for command in (up, serve, worker, migrate, apps, keys, media, import_, export, demo):
     main.add_command(command)

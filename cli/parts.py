@@ -9,8 +9,9 @@ import click
 
 from cli.address import check_free
 from cli.errors import Refused
+from cli.several import serve_together
 from history import migrate as schema
-from history.config import Settings
+from history.config import MOST_PROCESSES, Settings
 from server import app as api
 from worker import settings as jobs
 
@@ -20,12 +21,19 @@ from worker import settings as jobs
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="Port to listen on [default: TIDEMARK_PORT, else 8080]."
 )
-def serve(host: str | None, port: int | None) -> None:
+@click.option(
+    "--processes",
+    type=click.IntRange(1, MOST_PROCESSES),
+    help="Processes that share the port [default: TIDEMARK_PROCESSES, else 1].",
+)
+def serve(host: str | None, port: int | None, processes: int | None) -> None:
     """Run the API."""
-    given = {"TIDEMARK_HOST": host, "TIDEMARK_PORT": str(port) if port else None}
-    settings = Settings.from_environ(
-        {**os.environ, **{name: value for name, value in given.items() if value}}
-    )
+    given = {"TIDEMARK_HOST": host, "TIDEMARK_PORT": port, "TIDEMARK_PROCESSES": processes}
+    environ = {**os.environ, **{name: str(value) for name, value in given.items() if value}}
+    settings = Settings.from_environ(environ)
+    if settings.processes > 1:
+        serve_together(settings, environ)
+        return
     check_free(settings.host, settings.port)
     api.serve(settings)
 

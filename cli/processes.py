@@ -34,7 +34,8 @@ class Program:
 
     name: str
     argv: Sequence[str | Path]
-    log: Path
+    log: Path | None
+    """The file at whose end its output goes; None: where this process's own goes."""
     folder: Path
     mark: str = ""
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -50,18 +51,20 @@ class Child:
         self.popen = popen
 
     @classmethod
-    def start(cls, program: Program, *, text: str = "") -> Self:
-        """Starts it, its output going to the end of its log; `text` is handed to its standard input."""
+    def start(cls, program: Program, *, text: str = "", keep: Sequence[int] = ()) -> Self:
+        """Starts it; `text` is handed to its standard input, and it has the files of these numbers open, as we do."""
         account = program.account
         try:
-            with program.log.open("ab") as log:
+            with contextlib.ExitStack() as opened:
+                log = opened.enter_context(program.log.open("ab")) if program.log else None
                 popen = subprocess.Popen(
                     program.argv,
                     stdin=subprocess.PIPE if text else subprocess.DEVNULL,
                     stdout=log,
-                    stderr=subprocess.STDOUT,
+                    stderr=subprocess.STDOUT if log else None,
                     env={**program.environ, MARK: program.mark},
                     cwd=program.folder,
+                    pass_fds=keep,
                     start_new_session=True,
                     user=account.uid if account else None,
                     group=account.gid if account else None,
@@ -94,18 +97,30 @@ class Child:
 
     def stop(self) -> None:
         """Stops it, first as it likes best, at last by force; returns when it is gone."""
-        for number, seconds in self.program.escalation:
-            if self.status is not None:
-                break
+        stop_together([self], self.program.escalation)
+
+    def send(self, number: signal.Signals) -> None:
+        """Sends it a signal, where it still runs; the last resort goes to its whole group."""
+        if self.status is None:
             with contextlib.suppress(ProcessLookupError):
                 if number == signal.SIGKILL:
                     os.killpg(self.popen.pid, number)
                 else:
                     self.popen.send_signal(number)
+
+
+def stop_together(children: Sequence[Child], escalation: Escalation) -> None:
+    """Stops several at once: each signal goes to all that are left, and all of them have its seconds."""
+    for number, seconds in escalation:
+        for child in children:
+            child.send(number)
+        deadline = time.monotonic() + seconds
+        for child in children:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.popen.wait(seconds)
+                child.popen.wait(max(0.0, deadline - time.monotonic()))
+    for child in children:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.popen.pid, signal.SIGKILL)  # whatever it started and forgot
+            os.killpg(child.popen.pid, signal.SIGKILL)  # whatever it started and forgot
 
 
 def ending(status: int) -> str:
@@ -115,8 +130,10 @@ def ending(status: int) -> str:
     return f"was ended by {signal.Signals(-status).name}"
 
 
-def last_lines(log: Path, count: int = 10) -> str:
+def last_lines(log: Path | None, count: int = 10) -> str:
     """The end of a log, indented, to be put below a sentence."""
+    if log is None:
+        return ""
     with contextlib.suppress(OSError), log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 16_384))
         lines = file.read().decode("utf-8", "replace").splitlines()[-count:]

@@ -18,14 +18,16 @@ import click
 
 from cli import demo_file, terminal
 from cli.address import base_url, check_free, is_ready
-from cli.demo import DEFAULT_DATA, commands
+from cli.backend import DEFAULT_DATA
+from cli.demo import commands
 from cli.edges import Edge
 from cli.embedded import Embedded
 from cli.errors import Refused
 from cli.folder import DataFolder
 from cli.processes import TICK, Checkpoint, ending, last_lines
 from cli.signals import Stopped, StopSignal
-from history.config import Settings
+from history.config import MOST_PROCESSES, Settings, processes_from
+from history.database import READERS, WRITERS
 from history.migrate import migrate
 
 T = TypeVar("T")
@@ -38,28 +40,41 @@ _READY_SECONDS = 60.0
     "--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port of the API."
 )
 @click.option(
+    "--processes",
+    type=click.IntRange(1, MOST_PROCESSES),
+    help="Processes of the API [default: TIDEMARK_PROCESSES, else 1].",
+)
+@click.option(
     "--data",
     type=click.Path(path_type=Path),
     default=DEFAULT_DATA,
     show_default=True,
     help="Folder of all data.",
 )
-def up(host: str, port: int, data: Path) -> None:
+def up(host: str, port: int, processes: int | None, data: Path) -> None:
     """Run everything here: PostgreSQL, Valkey, the API and the worker. Ctrl-C stops it."""
     with StopSignal() as signals, ExitStack() as started:
         try:
-            _run(host, port, data, signals.checkpoint, started)
+            _run(host, port, processes, data, signals.checkpoint, started)
         except Stopped as stopped:
             terminal.step("stopping", f"on {stopped}")
             started.close()
             terminal.step("stopped", "nothing is left running")
 
 
-def _run(host: str, port: int, data: Path, checkpoint: Checkpoint, started: ExitStack) -> None:
+def _run(
+    host: str,
+    port: int,
+    processes: int | None,
+    data: Path,
+    checkpoint: Checkpoint,
+    started: ExitStack,
+) -> None:
+    several = processes_from(os.environ if processes is None else {"TIDEMARK_PROCESSES": str(processes)})
     folder = started.enter_context(DataFolder(data))
     folder.read_or_make_master_key()
     terminal.step("data", str(folder.path))
-    embedded = Embedded(folder)
+    embedded = Embedded(folder, settings={"max_connections": str(_connections(several))})
     if embedded.stopped_orphans:
         terminal.note(
             f"An earlier start was cut short: {embedded.stopped_orphans} processes of it were stopped."
@@ -72,7 +87,7 @@ def _run(host: str, port: int, data: Path, checkpoint: Checkpoint, started: Exit
     embedded.start(checkpoint)
     terminal.step("PostgreSQL", f"18, in {embedded.placement.cluster}")
     terminal.step("Valkey", "9, in memory")
-    environ = _environ(folder, embedded, host, port)
+    environ = {**_environ(folder, embedded, host, port), "TIDEMARK_PROCESSES": str(several)}
     settings = Settings.from_environ(environ)
     version = _interruptible(migrate(settings.database_url), checkpoint)
     terminal.step("schema", f"version {version}")
@@ -86,6 +101,11 @@ def _run(host: str, port: int, data: Path, checkpoint: Checkpoint, started: Exit
     _wait_until_ready(demo.base_url, edges, checkpoint)
     _say_ready(demo.base_url, data)
     _watch(embedded, edges, checkpoint)
+
+
+def _connections(processes: int) -> int:
+    """What all pools may open, the worker's with them, and some for people; PostgreSQL's own default at least."""
+    return max(100, (processes + 1) * (READERS + WRITERS) + 16)
 
 
 def _environ(folder: DataFolder, embedded: Embedded, host: str, port: int) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from history.errors import ConfigurationError
 
 MASTER_KEY_BYTES = 32
+MOST_PROCESSES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,8 @@ class Settings:
     """TIDEMARK_HOST: the address that the API listens on."""
     port: int = 8080
     """TIDEMARK_PORT: the port that the API listens on, 1 to 65535."""
+    processes: int = 1
+    """TIDEMARK_PROCESSES: how many processes of the API share the port, 1 to 64."""
     media: str = field(default="", repr=False)
     """TIDEMARK_MEDIA_DIR, a folder, or TIDEMARK_MEDIA_URL, s3://bucket/prefix: where files are. Neither: none are taken."""
     log_format: str = "json"
@@ -40,10 +43,16 @@ class Settings:
             redis_url=_required(environ, "TIDEMARK_REDIS_URL", ("redis://", "rediss://", "unix://")),
             master_key=_master_key(environ),
             host=environ.get("TIDEMARK_HOST") or "127.0.0.1",
-            port=_port(environ.get("TIDEMARK_PORT") or "8080"),
+            port=_number("TIDEMARK_PORT", environ.get("TIDEMARK_PORT") or "8080", most=65535),
+            processes=processes_from(environ),
             media=_media(environ),
             log_format=_log_format(environ.get("TIDEMARK_LOG_FORMAT") or "json"),
         )
+
+
+def processes_from(environ: Mapping[str, str]) -> int:
+    """How many processes of the API are to run, read alone: servers are started before all is known."""
+    return _number("TIDEMARK_PROCESSES", environ.get("TIDEMARK_PROCESSES") or "1", most=MOST_PROCESSES)
 
 
 def _required(environ: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str:
@@ -84,9 +93,9 @@ def _media(environ: Mapping[str, str]) -> str:
     return url or folder
 
 
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
-        raise ConfigurationError(f"TIDEMARK_PORT must be a number from 1 to 65535, not {text!r}.")
+def _number(name: str, text: str, *, most: int) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+        raise ConfigurationError(f"{name} must be a number from 1 to {most}, not {text!r}.")
     return int(text)
 
 

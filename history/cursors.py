@@ -22,6 +22,8 @@ _MESSAGE_VERSION = 1
 _REQUEST_VERSION = 2
 _JOB_VERSION = 3
 _MEDIA_VERSION = 5
+MOST_ID_CHARACTERS = 64
+"""Of the ids that are the app's own (users, devices, groups, open channels); each has at least one."""
 MOST_CURSOR_BYTES = 65_536
 """A cursor unpacks to less than this, whatever it was packed from."""
 

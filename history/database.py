@@ -1,15 +1,19 @@
 """Connections and transactions. Stores speak asyncpg through here; services open transactions and hand them down.
 
-Readers plan as Postgres likes. Writers lock many rows at once, and an UPDATE locks in plan order: with nested loops over
-sorted keys two writers take their locks in the same order, with a hash join they deadlocked (measured: 6 times in 8 s,
-and 6 times slower). So writer connections have every other way to join or scan turned off.
+Readers look for pages in the order of an index; a channel that holds most of a table makes Postgres prefer to read and sort
+all of it (measured: 735 blocks for a page of 50 of 30,000 messages, 41 by the index). So scans without an order are turned
+off for them. Writers lock many rows at once, and an UPDATE locks in plan order: with nested loops over sorted keys two
+writers take their locks in the same order, with a hash join they deadlocked (measured: 6 times in 8 s, and 6 times slower).
+So writer connections have every other way to join turned off too.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 import asyncpg
@@ -21,10 +25,26 @@ Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Row: TypeAlias = asyncpg.Record
 _T = TypeVar("_T")
 
-_WRITER = dict.fromkeys(("enable_hashjoin", "enable_mergejoin", "enable_seqscan", "enable_bitmapscan"), "off")
+_READER = dict.fromkeys(("enable_seqscan", "enable_bitmapscan"), "off")
+WRITER = (
+    _READER
+    | dict.fromkeys(("enable_hashjoin", "enable_mergejoin"), "off")
+    | {
+        # a plan for any values from the start: one made for these values, without statistics, read a burst's whole journal
+        "plan_cache_mode": "force_generic_plan",
+        # a process that is frozen in the middle of a transaction keeps its locks no longer
+        "idle_in_transaction_session_timeout": "20000",
+    }
+)
+"""The settings of a writer's session."""
 READERS = 8
 WRITERS = 6
 """Connections a process at most, of each kind: a group commit needs one, jobs and acknowledgements the others."""
+LOCK_TIMEOUT = "10s"
+"""A writer waits no longer for a lock: its callers are told to come again, and its batch makes room for the next one."""
+_COMMAND_SECONDS = 60.0
+"""Of one statement: far more than any of ours needs. A server that hangs without closing its connections is noticed by it,
+and asyncpg leaves a connection on which a cancel takes as long again."""
 DEADLOCK_TRIES = 5
 _LOST = (
     OSError,
@@ -34,6 +54,7 @@ _LOST = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     # a database that takes no connections for now, or a server that was set up anew
     asyncpg.ObjectNotInPrerequisiteStateError,
     asyncpg.InvalidCatalogNameError,
@@ -44,6 +65,10 @@ _LOST = (
 )
 _READ_CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _READ_CLOCK_EVERY = 60.0
+_ALLOWED = (
+    "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+)
+_ASK_SECONDS = 2.0
 _ASK_AGAIN_AFTER = (0.05, 0.2, 0.5, 1.0)
 """Seconds between questions after a lost commit: the server may still be at it, or starting again."""
 
@@ -81,16 +106,19 @@ class Database:
                 yield connection
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Connection]:
+    async def writing(self, *, durable: bool = True) -> AsyncIterator[Connection]:
         """One transaction, committed at the end of the block and rolled back by any exception.
 
-        OutcomeUnknown where the connection broke while it was committing.
+        OutcomeUnknown where the connection broke while it was committing. One that is not durable does not wait for the
+        disk: a crash of the server may undo it, and then all that was committed after it as well.
         """
         with _unavailable():
             async with self._writers.acquire(timeout=10) as connection:
                 transaction = connection.transaction()
                 await transaction.start()
                 try:
+                    if not durable:
+                        await connection.execute("SET LOCAL synchronous_commit = off")
                     yield connection
                 except BaseException:
                     if not connection.is_closed():
@@ -114,7 +142,7 @@ class Database:
             try:
                 async with self.reading() as connection:
                     status = await connection.fetchval(
-                        "SELECT pg_xact_status($1::text::xid8)", transaction_id
+                        "SELECT pg_xact_status($1::text::xid8)", transaction_id, timeout=_ASK_SECONDS
                     )
                 if status != "in progress":
                     return bool(status == "committed") if status else None
@@ -128,6 +156,13 @@ class Database:
         """DatabaseUnavailable where Postgres does not answer."""
         async with self.reading() as connection:
             await connection.execute("SELECT 1")
+
+    async def latency(self) -> float:
+        """How long a trivial read takes, in seconds."""
+        async with self.reading() as connection:
+            asked_at = time.perf_counter()
+            await connection.execute("SELECT 1")
+            return time.perf_counter() - asked_at
 
     async def synchronize(self, clock: Clock) -> None:
         """Give a clock a fresh reading."""
@@ -153,6 +188,16 @@ class Database:
                 await self.synchronize(clock)
 
 
+async def allowed_connections(url: str) -> int:
+    """How many connections Postgres has for all that are no superusers; DatabaseUnavailable where it does not answer."""
+    with _unavailable(), _refused():
+        connection = await asyncpg.connect(url, timeout=10)
+        try:
+            return int(await connection.fetchval(_ALLOWED))
+        finally:
+            await connection.close()
+
+
 async def _commit(transaction: asyncpg.transaction.Transaction) -> None:
     try:
         await transaction.commit()
@@ -163,19 +208,30 @@ async def _commit(transaction: asyncpg.transaction.Transaction) -> None:
         raise OutcomeUnknown("The connection broke during the commit; ask before you send it again.") from exc
 
 
+async def _leave_as_it_is(_: object) -> None:
+    """A connection goes back as it is: an open transaction was rolled back before this is asked."""
+
+
 @asynccontextmanager
 async def open_database(
     url: str, *, readers: int = READERS, writers: int = WRITERS
 ) -> AsyncIterator[Database]:
     """Open both pools; DatabaseUnavailable where nobody answers, ConfigurationError where we are refused."""
-    common = {"application_name": "tidemark", "timezone": "UTC", "jit": "off"}
+    settings = {"application_name": "tidemark", "timezone": "UTC", "jit": "off"}
+    connect = partial(
+        asyncpg.create_pool,
+        url,
+        min_size=1,
+        timeout=10,
+        command_timeout=_COMMAND_SECONDS,
+        # nothing here outlives its transaction: four statements less each time a connection is handed back
+        reset=_leave_as_it_is,
+    )
     with _unavailable(), _refused():
-        read = await asyncpg.create_pool(
-            url, min_size=1, max_size=readers, server_settings=common, timeout=10
-        )
+        read = await connect(max_size=readers, server_settings=settings | _READER)
         try:
-            write = await asyncpg.create_pool(
-                url, min_size=1, max_size=writers, server_settings=common | _WRITER, timeout=10
+            write = await connect(
+                max_size=writers, server_settings=settings | WRITER | {"lock_timeout": LOCK_TIMEOUT}
             )
         except BaseException:
             read.terminate()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
 
 from history.apps.model import App
 from history.axis import NEVER, SECOND
 from history.channels.model import ChannelKey, ChannelType
-from history.errors import NotEnabled
+from history.errors import NotEnabled, TooLong
 from history.messages.model import Draft, Flags, check_size
 from history.retention.model import EVERYONE, Accepted, CleanDraft
 from server.services import Services
+
+LONGEST_METADATA_VALUE = 4_096
 
 
 def draft(
@@ -40,6 +45,21 @@ def draft(
         client_key=client_key,
         key_kept=app.settings.idempotency_hours * 3_600 * SECOND,
     )
+
+
+def kept_metadata(metadata: Mapping[str, Any] | None, *, kept: bool) -> str | None:
+    """The metadata as it is stored: a value that is no text is kept as its JSON. Checked also where it is not kept."""
+    if not metadata:
+        return None
+    values = {
+        key: value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        for key, value in metadata.items()
+    }
+    for key, value in values.items():
+        if len(value) > LONGEST_METADATA_VALUE:
+            field = f"metadata.{key}"
+            raise TooLong(field, f"{field} is too long: at most {LONGEST_METADATA_VALUE} characters.")
+    return msgspec.json.encode(values).decode() if kept else None
 
 
 def stored(app: App, type_: ChannelType) -> bool:

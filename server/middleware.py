@@ -11,6 +11,7 @@ from history.errors import Forbidden, TidemarkError
 from server import parse
 from server.calls import SERVICES, Call, Caller
 from server.errors import INTERNAL, Failed, NoSuchPath, NotTaken, WrongMethod, answer
+from server.gate import GATE, PASSAGE
 from server.native import PLAIN
 from server.surface import Route, Surface
 
@@ -28,8 +29,15 @@ def endpoint(route: Route) -> Endpoint:
     """The aiohttp handler of a route: authenticate, parse, call, render."""
     surface = route.surface
 
-    async def handle(request: web.Request) -> web.StreamResponse:
+    async def admitted(request: web.Request) -> web.StreamResponse:
         request[_SURFACE] = surface
+        if route.caller is Caller.ANYONE:
+            # whoever asks whether a process is well is told, however much is under way
+            return await handle(request)
+        with request.app[GATE].passed() as request[PASSAGE]:
+            return await handle(request)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
         services = request.app[SERVICES]
         who = await surface.identify(request, route, services)
         body = await surface.body(request, route.body) if route.body is not None else None
@@ -47,7 +55,7 @@ def endpoint(route: Route) -> Endpoint:
         )
         return surface.done(await route.handler(call))
 
-    return handle
+    return admitted
 
 
 @web.middleware

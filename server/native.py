@@ -86,6 +86,8 @@ class ServerApi(Plain):
     """The server API."""
 
     def done(self, reply: Reply) -> web.Response:
+        if isinstance(reply.result, Bytes):
+            return super().done(reply)
         value = Success() if reply.result is None else Result(result=reply.result)
         return super().done(Reply(result=value, headers=reply.headers, status=reply.status))
 

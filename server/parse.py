@@ -12,9 +12,11 @@ import msgspec
 from aiohttp import ClientPayloadError, web
 from msgspec import Struct, inspect
 
-from history.channels.model import MOST_ID_CHARACTERS, ChannelType
+from history.channels.model import ChannelType
+from history.cursors import MOST_ID_CHARACTERS
 from history.errors import InvalidInput, TooLong
 from server.errors import BodyTooLarge, EmptyBody, NotForm, NotJson, NotTaken
+from server.gate import PASSAGE
 
 _Body = TypeVar("_Body", bound=Struct)
 _CHUNK_BYTES = 64 * 1024
@@ -40,13 +42,17 @@ def check_text(text: str, field: str) -> None:
 
 
 async def read(request: web.Request) -> bytes:
-    """The body, unpacked."""
+    """The body, unpacked; nobody keeps it while the request waits."""
+    body = bytearray()
     try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge as exc:
-        raise BodyTooLarge("The body is too large; send less in one request.") from exc
+        while chunk := await request.content.readany():
+            request[PASSAGE].take(len(chunk))
+            body += chunk
+            if len(body) > request.client_max_size:
+                raise BodyTooLarge("The body is too large; send less in one request.")
     except web.RequestPayloadError as exc:
         raise NotTaken("The body is not packed as its Content-Encoding says; send it plainly.") from exc
+    return bytes(body)
 
 
 async def chunks(request: web.Request) -> AsyncIterator[bytes]:

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import structlog
 from arq.connections import ArqRedis
+from arq.constants import job_key_prefix
 from redis.exceptions import RedisError
 
 from history.batches import Batches
@@ -71,9 +72,13 @@ class Queue:
                 member = queue_member(accepted.pair)
                 scores[member] = max(scores.get(member, 0), accepted.cutoff)
             try:
-                await self._redis.zadd(WAITING_PAIRS, scores, gt=True)
-                # refused while such a job waits or runs: a running one looks once more before it ends
-                await self._redis.enqueue_job(APPLY_JOB, _job_id=APPLY_JOB)
+                async with self._redis.pipeline(transaction=False) as pipe:
+                    pipe.zadd(WAITING_PAIRS, scores, gt=True)
+                    pipe.exists(f"{job_key_prefix}{APPLY_JOB}")
+                    _, there = await pipe.execute()
+                # not while such a job waits or runs: a running one looks once more before it ends
+                if not there:
+                    await self._redis.enqueue_job(APPLY_JOB, _job_id=APPLY_JOB)
             except (RedisError, OSError, TimeoutError) as exc:
                 self._breaker.trip()
                 log.warning("Redis does not answer; cleans wait in the journal.", error=type(exc).__name__)

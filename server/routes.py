@@ -5,7 +5,18 @@ from __future__ import annotations
 from history.channels.model import ChannelType
 from server import surfaces
 from server.calls import Caller, Handler
-from server.handlers import admin, channels, cleans, health, instances, media, messages, retention, users
+from server.handlers import (
+    admin,
+    channels,
+    cleans,
+    health,
+    instances,
+    media,
+    messages,
+    retention,
+    transfer,
+    users,
+)
 from server.native import PLAIN, SERVER_API
 from server.surface import Route
 from server.wire import admin as admin_wire
@@ -14,6 +25,7 @@ from server.wire import cleans as clean_wire
 from server.wire import common
 from server.wire import media as media_wire
 from server.wire import messages as message_wire
+from server.wire import transfer as transfer_wire
 from server.wire import users as user_wire
 
 
@@ -91,6 +103,10 @@ ROUTES = (
     _v4("direct-channel/message/update", messages.update_direct, _M.DirectUpdate, None, "Change one's own message"),
     _v4("group-channel/message/update", messages.update_group, _M.GroupUpdate, None, "Change one's own in a group"),
     _v4("message/delete", messages.recall, _M.Recall, None, "Take a message back from everyone"),
+    Route(surface=SERVER_API, method="POST", path="/v4/message/import", caller=Caller.APP, takes=transfer.NDJSON,
+          handler=transfer.import_messages, gives=transfer.NDJSON, summary="Import messages with their own times"),
+    Route(surface=SERVER_API, method="GET", path="/v4/message/export", caller=Caller.APP, query=transfer_wire.ExportQuery,
+          handler=transfer.export_messages, gives=transfer.NDJSON, summary="Export messages"),
     # the documentation says clean, the vendor's SDKs say delete
     _v4("channel/message/history/clean", cleans.clean_history, _K.Clean, None, _CLEAN),
     _v4("channel/message/history/delete", cleans.clean_history, _K.Clean, None, _CLEAN),

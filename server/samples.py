@@ -19,6 +19,8 @@ ADDRESS = "http://127.0.0.1:8080"
 """Where `make run` listens; /docs puts its own address in its place."""
 FILE_FORM = "application/octet-stream"
 """The media type of a body that is a file, of whatever type the caller says."""
+LINES_FORM = "application/x-ndjson"
+"""The media type of a body that is lines of JSON, as many as there are."""
 _START_AT, _END_AT = 1_767_312_000_000, 1_767_225_600_000
 """A day of history: pages go back in time."""
 _BY_NAME: Mapping[str, Any] = {
@@ -151,6 +153,9 @@ def curl(
         parts += [f"--data-urlencode {shlex.quote(f'{name}={item}')}" for name, item in _fields(body)]
     elif form == FILE_FORM:
         parts += ["-H 'Content-Type: image/png'", "--data-binary @photo.png"]
+    elif form == LINES_FORM:
+        # -T sends as it reads, and reads the answer meanwhile
+        parts += [f"-H 'Content-Type: {form}'", "-T messages.ndjson"]
     elif form is not None:
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
         parts += [f"-H 'Content-Type: {form}'", f"-d {shlex.quote(text)}"]

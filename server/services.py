@@ -24,6 +24,8 @@ from history.policies.service import Policies
 from history.receipts.service import Receipts
 from history.retention.service import Cleans
 from history.runs.service import Runs
+from history.transfer.exports import Exports
+from history.transfer.imports import Imports
 from server.inflow import telling
 from server.limits import Limits
 from server.queue import Breaker, Queue, open_redis
@@ -36,6 +38,8 @@ class Services:
     apps: Apps
     membership: Membership
     messages: Messages
+    imports: Imports
+    exports: Exports
     delivery: Delivery
     conversations: Conversations
     files: Files
@@ -73,6 +77,8 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
             apps=apps,
             membership=Membership(database, channels, clock),
             messages=messages,
+            imports=Imports(database, channels, clock, messages.appends),
+            exports=Exports(database, channels, clock),
             delivery=Delivery(database, apps, channels, clock),
             conversations=Conversations(database, channels, clock),
             files=Files(database, apps, clock, open_objects(settings)),

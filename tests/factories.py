@@ -32,6 +32,7 @@ from history.policies.service import Policies
 from history.receipts.model import Numbers, Receipt, Verdict
 from history.receipts.service import Receipts, read_request_id
 from history.retention.model import EVERYONE, Accepted, ApplyReport, CleanDraft, Pair, cutoff_before
+from history.retention.months import Months
 from history.retention.reclaim import Reclaim
 from history.retention.service import Cleans
 from history.runs.service import Runs
@@ -93,6 +94,7 @@ class World:
     policies: Policies
     jobs: Jobs
     reclaim: Reclaim
+    months: Months
     runs: Runs
     sweep: Sweep
     objects: Objects
@@ -419,6 +421,7 @@ def _wired(
         policies=Policies(database, clock),
         jobs=Jobs(database, channels, cleans, clock),
         reclaim=Reclaim(database, clock, batch=batch),
+        months=Months(database, clock),
         runs=Runs(database, apps, clock),
         sweep=Sweep(database),
         objects=objects,

@@ -32,12 +32,13 @@ from history.media.upkeep import Upkeep
 from history.messages.service import Messages
 from history.receipts.service import Receipts
 from history.retention.model import WAITING_PAIRS
+from history.retention.months import Months
 from history.retention.reclaim import Reclaim
 from history.retention.service import Cleans
 from history.runs.service import Runs
 from history.sweep.model import SweepReport
 from history.sweep.service import Sweep
-from worker.jobs import apply, count, files, job_steps, settle, sweep
+from worker.jobs import apply, count, files, job_steps, months, settle, sweep
 
 log = structlog.get_logger()
 
@@ -48,6 +49,7 @@ _AGAIN_AFTER_SECONDS = 1.0
 _EVERY_SECOND = set(range(60))
 _EVERY_TEN_MINUTES = set(range(0, 60, 10))
 _EVERY_FIVE_SECONDS = set(range(0, 60, 5))
+_EVERY_TEN_SECONDS = set(range(4, 60, 10))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class Services:
     receipts: Receipts
     jobs: Jobs
     reclaim: Reclaim
+    months: Months
     runs: Runs
     sweep: Sweep
     messages: Messages
@@ -67,6 +70,7 @@ class Services:
     settling: asyncio.Lock = field(default_factory=asyncio.Lock)
     working: asyncio.Lock = field(default_factory=asyncio.Lock)
     tidying: asyncio.Lock = field(default_factory=asyncio.Lock)
+    dropping: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @asynccontextmanager
@@ -86,6 +90,7 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
             jobs=Jobs(database, channels, cleans, clock),
             receipts=Receipts(database, apps, channels, cleans, clock),
             reclaim=Reclaim(database, clock),
+            months=Months(database, clock),
             runs=Runs(database, apps, clock),
             sweep=Sweep(database),
             messages=Messages(database, channels, clock),
@@ -196,6 +201,17 @@ async def make_months(ctx: dict[str, Any]) -> None:
     await services.messages.make_months(now=services.clock.now())
 
 
+async def drop_months(ctx: dict[str, Any]) -> None:
+    """Drop past months of which nothing is needed any more; not twice at once in one process."""
+    services: Services = ctx["services"]
+    if services.dropping.locked():
+        return
+    async with services.dropping:
+        dropped, size = await months.drop_months(services.months, services.runs)
+        if dropped:
+            log.info("Months of which nothing was needed were dropped.", months=dropped, bytes_left=size)
+
+
 JOBS = (
     apply_cleans,
     apply_forgotten,
@@ -205,6 +221,7 @@ JOBS = (
     sweep_side_tables,
     sweep_files,
     make_months,
+    drop_months,
 )
 
 
@@ -239,6 +256,7 @@ def _crons() -> list[CronJob]:
         cron(sweep_files, minute=_EVERY_TEN_MINUTES, second=45, keep_result=0),
         cron(sweep_side_tables, minute=_EVERY_TEN_MINUTES, second=30, keep_result=0),
         cron(make_months, second=0, run_at_startup=True, keep_result=0),
+        cron(drop_months, second=_EVERY_TEN_SECONDS, keep_result=0),
     ]
 
 

@@ -34,12 +34,12 @@ from history.apps.model import (
 from history.axis import DAY, SECOND
 from history.clock import Clock
 from history.config import Settings
+from history.cursors import MOST_ID_CHARACTERS
 from history.database import Database, open_database
 from history.errors import BadKey, InvalidInput, NotFound, UnknownApp
 
 _MOST_CACHED = 10_000
 _UNKNOWN = "There is no app with this App-Key."
-_LONGEST_ID = 64
 USED_EVERY = 60 * SECOND
 """A key's last use is written once in a while, not at every call."""
 
@@ -153,7 +153,7 @@ class Apps:
 
     async def find_instance(self, app_key: str, user_id: str) -> Instance:
         """A user who was made one, or has a conversation; NotFound where he is neither."""
-        if len(user_id) <= _LONGEST_ID and "\x00" not in user_id:
+        if len(user_id) <= MOST_ID_CHARACTERS and "\x00" not in user_id:
             async with self._database.reading() as connection:
                 found = await store.get_instance(connection, app_key, user_id)
                 if found is not None:

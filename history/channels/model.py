@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from history.errors import NotFound
 
-MOST_ID_CHARACTERS = 64
-"""Ids are the app's own: 1 to 64 characters."""
 ID_BITS = 63
 
 
@@ -26,9 +25,11 @@ MADE_BY_CALL = frozenset({ChannelType.GROUP, ChannelType.OPEN})
 """Channels that must be made before anything can be sent there; the others appear with their first message."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelKey:
-    """The name of a channel inside its app, the same whoever asks. Make one with `channel_key`."""
+class ChannelKey(NamedTuple):
+    """The name of a channel inside its app, the same whoever asks. Make one with `channel_key`.
+
+    A tuple, because every message looks one up several times: its hash is the interpreter's own.
+    """
 
     app_key: str
     type: ChannelType

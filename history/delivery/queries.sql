@@ -2,29 +2,53 @@
 -- The row m is missed for the user of v: he has not received it, it has not expired, another sent it to him, and it was
 -- neither recalled nor imported silently. No cutoff is looked at.
 m.position > v.delivered_position AND m.position >= v.missed_from AND m.position >= v.join_position
-    AND m.flags & 8 = 0 AND m.sender <> v.user_id AND {{messages.addressed}} AND NOT {{messages.recalled}}
+    AND m.flags & 8 <> 8 AND m.sender <> v.user_id AND {{messages.addressed}} AND NOT {{messages.recalled}}
 
 -- rule: compensated
 -- The row m is compensation for the user of v: in the window, above his sync cutoffs and his joining, neither recalled nor
 -- hidden by id nor silent, and either sent to him by another and not missed, or his own and echoed. A device's mark comes
 -- on top where a device asks.
-m.position >= v.window_from AND m.position >= v.sync_from AND m.flags & 8 = 0 AND {{messages.addressed}}
+m.position >= v.window_from AND m.position >= v.sync_from AND m.flags & 8 <> 8 AND {{messages.addressed}}
     AND NOT {{delivery.missed}} AND NOT {{messages.recalled}} AND NOT {{messages.hidden}}
+
+-- name: list_lacking
+-- Where a device may lack something: looked at once, so that what follows looks at these channels alone. Those statements
+-- decide, each in its own snapshot; what comes to other channels meanwhile is for the next sync.
+-- $1 app, $2 user, $3 device, $4 missed from, $5 window from
+-- index: conversations_by_user
+SELECT channel_id, cleans, recalls, removals, messages FROM (
+    SELECT c.channel_id, ch.last_recall > coalesce(d.told_recall, 0) AS recalls,
+        c.left_position IS NULL AND (u.channel_id IS NOT NULL
+            OR greatest(c.history_cutoff, ch.history_cutoff) <> coalesce(d.told_cutoff, 0)) AS cleans,
+        c.tell_removed AND c.removals > coalesce(d.told_removals, 0) AS removals,
+        c.left_position IS NULL AND ch.type <> 4 AND ch.last_position > ch.silent_to AND {{messages.ends}}
+            > least(greatest(c.delivered_position + 1, $4), greatest(coalesce(d.position, 0) + 1, $5)) AS messages
+    FROM (SELECT $2::text AS user_id) t CROSS JOIN conversations c
+    JOIN channels ch ON ch.id = c.channel_id
+    LEFT JOIN device_marks d ON d.channel_id = c.channel_id AND d.user_id = c.user_id AND d.device_id = $3
+    LEFT JOIN (
+        SELECT DISTINCT r.channel_id FROM clean_requests r
+        WHERE r.app_key = $1 AND r.state = 'accepted' AND r.user_id IN ('', $2)
+    ) u ON u.channel_id = c.channel_id
+    WHERE c.app_key = $1 AND c.user_id = $2
+) device
+WHERE cleans OR recalls OR removals OR messages
 
 -- name: sync_page
 -- The rules Missed and Compensation for one device, channel by channel, ascending by position: marks, journal and messages
--- in one snapshot. A channel whose last message lies below everything that could be wanted is passed over.
+-- in one snapshot, in these channels alone. What was imported silently is not looked at.
 -- $1 app, $2 user, $3 device, $4 missed from, $5 window from, $6 and $7 channel and position to go on after, $8 most
--- messages, $9 bytes after which no further message begins
--- index: conversations_by_user
+-- messages, $9 bytes after which no further message begins, $10 channel ids
+-- index: conversations_pkey
 -- index: messages
 WITH v AS MATERIALIZED (
     SELECT c.channel_id, c.user_id, c.delivered_position, c.join_position, ch.type, ch.key,
         coalesce(d.position, 0) AS device_position,
         CASE WHEN c.channel_id = $6 THEN $7::bigint ELSE 0 END AS resume_after,
         greatest(c.join_position, c.sync_cutoff, ch.sync_cutoff, j.sync_cutoff) AS sync_from,
-        $4::bigint AS missed_from, $5::bigint AS window_from, c.last_hide, 9223372036854775807 AS recall_stamp
-    FROM conversations c
+        $4::bigint AS missed_from, $5::bigint AS window_from, c.last_hide, 9223372036854775807 AS recall_stamp,
+        ch.silent_to, {{messages.ends}} AS ends
+    FROM (SELECT $2::text AS user_id) t CROSS JOIN conversations c
     JOIN channels ch ON ch.id = c.channel_id
     LEFT JOIN device_marks d ON d.channel_id = c.channel_id AND d.user_id = c.user_id AND d.device_id = $3
     LEFT JOIN LATERAL (
@@ -32,8 +56,8 @@ WITH v AS MATERIALIZED (
         WHERE r.channel_id = c.channel_id AND r.state = 'accepted' AND r.delete_compensated
             AND r.user_id IN ('', c.user_id)
     ) j ON true
-    WHERE c.app_key = $1 AND c.user_id = $2 AND c.left_position IS NULL AND c.channel_id >= $6 AND ch.type <> 4
-        AND ch.last_position >= least(greatest(c.delivered_position + 1, $4), greatest(coalesce(d.position, 0) + 1, $5))
+    WHERE c.app_key = $1 AND c.user_id = $2 AND c.channel_id = ANY ($10::bigint[]) AND c.left_position IS NULL
+        AND c.channel_id >= $6 AND ch.type <> 4
 ), page AS (
     SELECT found.*, v.type AS channel_type, v.key AS channel_key,
         sum(found.size) OVER (ORDER BY found.channel_id, found.position) AS bytes
@@ -41,7 +65,7 @@ WITH v AS MATERIALIZED (
         SELECT m.channel_id, m.position, m.sender, m.type, m.content, m.flags, m.metadata, {{delivery.missed}} AS missed,
             {{messages.size}} AS size
         FROM messages m
-        WHERE m.channel_id = v.channel_id AND m.position > v.resume_after
+        WHERE m.channel_id = v.channel_id AND m.position > greatest(v.resume_after, v.silent_to) AND m.position < v.ends
             AND m.position >= least(greatest(v.delivered_position + 1, v.missed_from),
                 greatest(v.device_position + 1, v.sync_from, v.window_from))
             AND ({{delivery.missed}} OR (m.position > v.device_position AND {{delivery.compensated}}))
@@ -53,9 +77,9 @@ SELECT channel_id, channel_type, channel_key, position, sender, type, content, f
 FROM page WHERE bytes - size < $9 ORDER BY channel_id, position
 
 -- name: list_clean_notices
--- Cleans as state: the channels whose effective history cutoff differs from what this device was told.
--- $1 app, $2 user, $3 device, $4 most
--- index: conversations_by_user
+-- Cleans as state: those of these channels whose effective history cutoff differs from what this device was told.
+-- $1 app, $2 user, $3 device, $4 most, $5 channel ids
+-- index: conversations_pkey
 SELECT channel_id, type AS channel_type, key AS channel_key, cutoff, for_everyone, told FROM (
     SELECT c.channel_id, ch.type, ch.key, coalesce(d.told_cutoff, 0) AS told,
         greatest(c.history_cutoff, ch.history_cutoff, j.own, j.everyone) AS cutoff,
@@ -69,9 +93,18 @@ SELECT channel_id, type AS channel_type, key AS channel_key, cutoff, for_everyon
         FROM clean_requests r
         WHERE r.channel_id = c.channel_id AND r.state = 'accepted' AND r.user_id IN ('', c.user_id)
     ) j ON true
-    WHERE c.app_key = $1 AND c.user_id = $2 AND c.left_position IS NULL
+    WHERE c.app_key = $1 AND c.user_id = $2 AND c.channel_id = ANY ($5::bigint[]) AND c.left_position IS NULL
 ) effective
 WHERE cutoff <> told ORDER BY channel_id LIMIT $4
+
+-- name: lock_device_marks
+-- What a device has of these channels, made where it is missing: its rows are locked in one order before several statements
+-- write them. $1 app, $2 user, $3 device, $4 channel ids, sorted
+INSERT INTO device_marks (channel_id, user_id, device_id)
+SELECT c.channel_id, c.user_id, $3 FROM unnest($4::bigint[]) AS u (channel_id)
+JOIN conversations c ON c.channel_id = u.channel_id AND c.user_id = $2 AND c.app_key = $1
+ORDER BY c.channel_id
+ON CONFLICT ON CONSTRAINT device_marks_pkey DO UPDATE SET position = device_marks.position
 
 -- name: update_told
 -- The device has received these notices. $1 app, $2 user, $3 device, $4 channel ids, sorted, $5 cutoffs
@@ -85,8 +118,8 @@ ON CONFLICT ON CONSTRAINT device_marks_pkey DO UPDATE SET told_cutoff = excluded
 -- name: list_recall_notices
 -- Recalls that the device was not told of, of messages that were addressed to the user while he took part, or that he sent:
 -- who has left may hold them still, and so may a device that received them before he left and joined anew.
--- $1 app, $2 user, $3 device, $4 most
--- index: conversations_by_user
+-- $1 app, $2 user, $3 device, $4 most, $5 channel ids
+-- index: conversations_pkey
 -- index: recalls_pkey
 SELECT r.channel_id, ch.type AS channel_type, ch.key AS channel_key, r.stamp, r.position
 FROM conversations c
@@ -101,7 +134,8 @@ CROSS JOIN LATERAL (
             AND (r.position >= c.join_position OR r.position <= d.position)))
     ORDER BY r.stamp LIMIT $4
 ) r
-WHERE c.app_key = $1 AND c.user_id = $2 AND ch.last_recall > coalesce(d.told_recall, 0)
+WHERE c.app_key = $1 AND c.user_id = $2 AND c.channel_id = ANY ($5::bigint[])
+    AND ch.last_recall > coalesce(d.told_recall, 0)
 ORDER BY r.channel_id, r.stamp LIMIT $4
 
 -- name: update_told_recalls
@@ -144,11 +178,11 @@ ON CONFLICT ON CONSTRAINT device_marks_pkey DO UPDATE SET position = greatest(de
 -- name: mark_waiting_due
 -- What was acknowledged may go: only a channel that waits for something can be moved by it. In a transaction of its own,
 -- after the marks are committed: a run that began before them has set its lease by then, and looks once more.
--- $1 channel ids, sorted; $2 now
+-- + 0: never by the index of what is due, whose order of locks is another. $1 channel ids, sorted; $2 now
 -- index: channels_pkey
 UPDATE channels ch SET next_reclaim_at = $2::bigint
 FROM unnest($1::bigint[]) AS u (id)
-WHERE ch.id = u.id AND ch.next_reclaim_at > $2
+WHERE ch.id = u.id AND ch.next_reclaim_at + 0 > $2
 
 -- name: touch_device
 -- $1 app, $2 user, $3 device, $4 now, $5 seen up to which it is worth a write
@@ -184,7 +218,8 @@ greatest(c.join_position, {{channels.policy_from}}, c.history_cutoff, ch.history
 
 -- name: list_conversations
 -- A user's conversations by activity and channel, the newest first: those after a place, or with $5 -1 those before it, the
--- nearest first. Each with its last visible message where $6 says so, and what is unread up to $8.
+-- nearest first. Each with its last visible message where $6 says so, and what is unread up to $8: not what was imported
+-- silently.
 -- $1 app, $2 user, $3 and $4 activity and channel of the place, $5 direction, $7 most, $9 bytes after which no further one
 -- begins, $10 now; null or what it has to be: $11 muted, $12 archived, $13 pinned, $14 type, $15 channel
 -- index: conversations_by_user
@@ -192,9 +227,9 @@ greatest(c.join_position, {{channels.policy_from}}, c.history_cutoff, ch.history
 WITH v AS MATERIALIZED (
     SELECT c.channel_id, c.user_id, ch.type, ch.key, coalesce(c.joined_at, ch.created_at) AS created_at,
         {{delivery.activity}} AS activity, c.listed_position, c.opened_at, c.read_position, c.delivered_position, c.pinned,
-        c.muted, c.archived_at, c.pinned_position, c.last_hide, 9223372036854775807 AS recall_stamp,
-        {{delivery.history_from}} AS history_from
-    FROM (SELECT $10::bigint AS now) t CROSS JOIN conversations c JOIN channels ch ON ch.id = c.channel_id
+        c.muted, c.archived_at, c.pinned_position, c.last_hide, 9223372036854775807 AS recall_stamp, ch.silent_to,
+        {{delivery.history_from}} AS history_from, {{messages.ends}} AS ends
+    FROM (SELECT $10::bigint AS now, $2::text AS user_id) t CROSS JOIN conversations c JOIN channels ch ON ch.id = c.channel_id
     WHERE c.app_key = $1 AND c.user_id = $2 AND {{delivery.listed}}
         AND ({{delivery.activity}} * $5::bigint, ch.id * $5::bigint) < ($3::bigint * $5::bigint, $4::bigint * $5::bigint)
         AND ($11::boolean IS NULL OR c.muted = $11) AND ($12::boolean IS NULL OR (c.archived_at IS NOT NULL) = $12)
@@ -209,7 +244,8 @@ WITH v AS MATERIALIZED (
     LEFT JOIN LATERAL (
         SELECT m.position, m.sender, m.type AS message_type, m.content, m.flags, m.metadata, {{messages.size}} AS size
         FROM messages m
-        WHERE $6::boolean AND m.channel_id = v.channel_id AND m.position >= v.history_from AND {{messages.shown}}
+        WHERE $6::boolean AND m.channel_id = v.channel_id AND m.position >= v.history_from AND m.position < v.ends
+            AND {{messages.shown}}
         ORDER BY m.position DESC LIMIT 1
     ) last ON true
     LEFT JOIN LATERAL (
@@ -220,8 +256,9 @@ WITH v AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT count(*) FROM (
             SELECT 1 FROM messages m
-            WHERE m.channel_id = v.channel_id AND m.position >= v.history_from AND m.position > v.read_position
-                AND m.sender <> v.user_id AND {{messages.shown}}
+            WHERE m.channel_id = v.channel_id AND m.position >= v.history_from
+                AND m.position > greatest(v.read_position, v.silent_to) AND m.position < v.ends
+                AND m.flags & 8 <> 8 AND m.sender <> v.user_id AND {{messages.shown}}
             LIMIT $8
         ) counted
     ) unread
@@ -309,13 +346,14 @@ WHERE c.channel_id = $3 AND c.user_id = $2 AND c.app_key = $1 AND c.removed AND 
 
 -- name: list_removal_notices
 -- Conversations that the user took from his list, and that this device was not told of. One that is back is not told.
--- $1 app, $2 user, $3 device, $4 most
--- index: conversations_by_user
+-- $1 app, $2 user, $3 device, $4 most, $5 channel ids
+-- index: conversations_pkey
 SELECT c.channel_id, ch.type AS channel_type, ch.key AS channel_key, c.removals
 FROM conversations c
 JOIN channels ch ON ch.id = c.channel_id
 LEFT JOIN device_marks d ON d.channel_id = c.channel_id AND d.user_id = c.user_id AND d.device_id = $3
-WHERE c.app_key = $1 AND c.user_id = $2 AND c.tell_removed AND c.removals > coalesce(d.told_removals, 0)
+WHERE c.app_key = $1 AND c.user_id = $2 AND c.channel_id = ANY ($5::bigint[]) AND c.tell_removed
+    AND c.removals > coalesce(d.told_removals, 0)
 ORDER BY c.channel_id LIMIT $4
 
 -- name: update_told_removals

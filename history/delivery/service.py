@@ -72,15 +72,22 @@ class Delivery:
         settings = await self._apps.settings(reader.app_key)
         reaches = reach(settings, now=self._clock.now())
         async with self._database.reading() as connection:
-            cleans = await store.list_clean_notices(connection, reader, most=limit)
+            lacking = await store.list_lacking(connection, reader, reaches)
+            cleans = await store.list_clean_notices(connection, reader, lacking.cleans, most=limit)
             left = limit - len(cleans)
-            recalls = await store.list_recall_notices(connection, reader, most=left) if left else []
+            recalls = await store.list_recall_notices(connection, reader, lacking.recalls, most=left)
             left -= len(recalls)
-            removals = await store.list_removal_notices(connection, reader, most=left) if left else []
+            removals = await store.list_removal_notices(connection, reader, lacking.removals, most=left)
             # one more than the page takes says whether there is more
             most = left - len(removals) + 1
             found = await store.list_messages(
-                connection, reader, reaches, after=after, most=most, most_bytes=MOST_PAGE_BYTES
+                connection,
+                reader,
+                reaches,
+                lacking.messages,
+                after=after,
+                most=most,
+                most_bytes=MOST_PAGE_BYTES,
             )
         return _page(reader, cleans, recalls, removals, found, limit=limit, after=after)
 
@@ -93,9 +100,13 @@ class Delivery:
                 if at is None:
                     await store.delete_device_marks(connection, reader)
                 else:
-                    await store.update_told(connection, reader, dict(at.told))
-                    await store.update_told_recalls(connection, reader, dict(at.recalled))
-                    await store.update_told_removals(connection, reader, dict(at.removed))
+                    await store.update_told(
+                        connection,
+                        reader,
+                        cutoffs=dict(at.told),
+                        recalls=dict(at.recalled),
+                        removals=dict(at.removed),
+                    )
 
         if reinstalled if at is None else at.told or at.recalled or at.removed:
             await self._database.retrying(work)
@@ -197,8 +208,12 @@ class Delivery:
 
         await self._database.retrying(update)
         ids = sorted({receipt.channel_id for receipt in receipts})
-        async with self._database.writing() as connection:
-            await store.mark_waiting_due(connection, ids, now=self._clock.now())
+
+        async def mark() -> None:
+            async with self._database.writing() as connection:
+                await store.mark_waiting_due(connection, ids, now=self._clock.now())
+
+        await self._database.retrying(mark)
         return [None] * len(batch)
 
 

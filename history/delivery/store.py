@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from msgspec import UNSET
 
@@ -42,16 +43,57 @@ def _message(row: Row, type_: str) -> Message:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lacking:
+    """The channels where a device may lack something, in no order."""
+
+    cleans: list[int]
+    recalls: list[int]
+    removals: list[int]
+    messages: list[int]
+
+
+async def list_lacking(connection: Connection, reader: Reader, reach: Reach) -> Lacking:
+    """Where the other statements of a sync have to look."""
+    rows = await connection.fetch(
+        statement("delivery", "list_lacking"),
+        reader.app_key,
+        reader.user_id,
+        reader.device_id,
+        reach.missed_from,
+        reach.window_from,
+    )
+    return Lacking(
+        **{
+            name: [row["channel_id"] for row in rows if row[name]]
+            for name in ("cleans", "recalls", "removals", "messages")
+        }
+    )
+
+
+async def _list_notices(
+    connection: Connection, name: str, reader: Reader, channel_ids: Sequence[int], *, most: int
+) -> list[Row]:
+    if not channel_ids or not most:
+        return []
+    return await connection.fetch(
+        statement("delivery", name), reader.app_key, reader.user_id, reader.device_id, most, channel_ids
+    )
+
+
 async def list_messages(
     connection: Connection,
     reader: Reader,
     reach: Reach,
+    channel_ids: Sequence[int],
     *,
     after: tuple[int, int],
     most: int,
     most_bytes: int,
 ) -> list[Delivered]:
-    """One page of the rules Missed and Compensation, in the order of channels and positions."""
+    """One page of the rules Missed and Compensation in these channels, in the order of channels and positions."""
+    if not channel_ids:
+        return []
     rows = await connection.fetch(
         statement("delivery", "sync_page"),
         reader.app_key,
@@ -62,6 +104,7 @@ async def list_messages(
         *after,
         most,
         most_bytes,
+        channel_ids,
     )
     return [
         Delivered(
@@ -73,11 +116,11 @@ async def list_messages(
     ]
 
 
-async def list_clean_notices(connection: Connection, reader: Reader, *, most: int) -> list[CleanNotice]:
-    """The channels whose effective history cutoff differs from what the device was told."""
-    rows = await connection.fetch(
-        statement("delivery", "list_clean_notices"), reader.app_key, reader.user_id, reader.device_id, most
-    )
+async def list_clean_notices(
+    connection: Connection, reader: Reader, channel_ids: Sequence[int], *, most: int
+) -> list[CleanNotice]:
+    """Those of these channels whose effective history cutoff differs from what the device was told."""
+    rows = await _list_notices(connection, "list_clean_notices", reader, channel_ids, most=most)
     return [
         CleanNotice(
             channel_id=row["channel_id"],
@@ -91,6 +134,8 @@ async def list_clean_notices(connection: Connection, reader: Reader, *, most: in
 
 
 async def _tell(connection: Connection, name: str, reader: Reader, told: Mapping[int, int]) -> None:
+    if not told:
+        return
     ids = sorted(told)
     await connection.execute(
         statement("delivery", name),
@@ -102,9 +147,28 @@ async def _tell(connection: Connection, name: str, reader: Reader, told: Mapping
     )
 
 
-async def update_told(connection: Connection, reader: Reader, told: Mapping[int, int]) -> None:
-    """The device knows of these cutoffs; channels that are none of the user's are passed over."""
-    await _tell(connection, "update_told", reader, told)
+async def update_told(
+    connection: Connection,
+    reader: Reader,
+    *,
+    cutoffs: Mapping[int, int],
+    recalls: Mapping[int, int],
+    removals: Mapping[int, int],
+) -> None:
+    """The device knows of these, by channel; channels that are none of the user's are passed over."""
+    given = [told for told in (cutoffs, recalls, removals) if told]
+    if len(given) > 1:
+        # an acknowledgement of the same device takes all of these rows in the order of channels
+        await connection.execute(
+            statement("delivery", "lock_device_marks"),
+            reader.app_key,
+            reader.user_id,
+            reader.device_id,
+            sorted({id_ for told in given for id_ in told}),
+        )
+    await _tell(connection, "update_told", reader, cutoffs)
+    await _tell(connection, "update_told_recalls", reader, recalls)
+    await _tell(connection, "update_told_removals", reader, removals)
 
 
 async def delete_device_marks(connection: Connection, reader: Reader) -> None:
@@ -152,11 +216,11 @@ async def mark_waiting_due(connection: Connection, channel_ids: Sequence[int], *
     await connection.execute(statement("delivery", "mark_waiting_due"), channel_ids, now)
 
 
-async def list_recall_notices(connection: Connection, reader: Reader, *, most: int) -> list[RecallNotice]:
+async def list_recall_notices(
+    connection: Connection, reader: Reader, channel_ids: Sequence[int], *, most: int
+) -> list[RecallNotice]:
     """The recalls that the device was not told of, in the order of channels and stamps."""
-    rows = await connection.fetch(
-        statement("delivery", "list_recall_notices"), reader.app_key, reader.user_id, reader.device_id, most
-    )
+    rows = await _list_notices(connection, "list_recall_notices", reader, channel_ids, most=most)
     return [
         RecallNotice(
             channel_id=row["channel_id"],
@@ -166,11 +230,6 @@ async def list_recall_notices(connection: Connection, reader: Reader, *, most: i
         )
         for row in rows
     ]
-
-
-async def update_told_recalls(connection: Connection, reader: Reader, told: Mapping[int, int]) -> None:
-    """The device knows of the recalls up to these stamps."""
-    await _tell(connection, "update_told_recalls", reader, told)
 
 
 async def touch_device(connection: Connection, reader: Reader, *, now: int, seen_before: int) -> None:
@@ -198,22 +257,17 @@ async def delete_device(connection: Connection, reader: Reader) -> None:
     )
 
 
-async def list_removal_notices(connection: Connection, reader: Reader, *, most: int) -> list[RemovalNotice]:
+async def list_removal_notices(
+    connection: Connection, reader: Reader, channel_ids: Sequence[int], *, most: int
+) -> list[RemovalNotice]:
     """The conversations that left the user's list and that the device was not told of, in the order of channels."""
-    rows = await connection.fetch(
-        statement("delivery", "list_removal_notices"), reader.app_key, reader.user_id, reader.device_id, most
-    )
+    rows = await _list_notices(connection, "list_removal_notices", reader, channel_ids, most=most)
     return [
         RemovalNotice(
             channel_id=row["channel_id"], channel=_channel(reader.app_key, row), removals=row["removals"]
         )
         for row in rows
     ]
-
-
-async def update_told_removals(connection: Connection, reader: Reader, told: Mapping[int, int]) -> None:
-    """The device knows of these removals."""
-    await _tell(connection, "update_told_removals", reader, told)
 
 
 async def list_conversations(

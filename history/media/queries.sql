@@ -90,7 +90,7 @@ coalesce(m.hidden_by, ARRAY(
 -- rule: kept_by
 -- The user of v keeps the file of the reference m, whose message is gone: it was stored for his history, he had not deleted
 -- it by its id, and his media cutoffs have not passed it. Empty, he is everyone in an open channel.
-m.position >= v.media_from AND m.flags & 1 = 1 AND (v.user_id = '' OR {{messages.addressed}})
+m.position >= v.media_from AND m.flags & 1 <> 0 AND (v.user_id = '' OR {{messages.addressed}})
     AND NOT v.user_id = ANY (m.hidden_by)
 
 -- rule: keepers
@@ -313,7 +313,7 @@ FROM (SELECT DISTINCT f.channel_id FROM media_refs f WHERE f.media_id = $1) c
 WHERE r.channel_id = c.channel_id AND r.state = 'settled' AND r.delete_media AND EXISTS (
     SELECT 1 FROM media_refs m
     WHERE m.media_id = $1 AND m.channel_id = r.channel_id AND m.gone_at IS NOT NULL AND m.keeper IS NULL
-        AND m.flags & 1 = 1 AND m.position < r.cutoff AND (r.user_id = '' OR EXISTS (
+        AND m.flags & 1 <> 0 AND m.position < r.cutoff AND (r.user_id = '' OR EXISTS (
             SELECT 1 FROM conversations v
             WHERE v.channel_id = m.channel_id AND v.user_id = r.user_id AND m.position >= v.join_position
                 AND coalesce(v.left_position >= r.cutoff, true) AND {{messages.addressed}}

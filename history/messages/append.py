@@ -7,7 +7,7 @@ nothing is sent again blindly.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 
 from history.axis import DAY
@@ -19,16 +19,20 @@ from history.database import Connection, Database
 from history.errors import ClockJumped, DatabaseUnavailable, OutcomeUnknown
 from history.messages import store
 from history.messages.model import (
+    ClientKey,
     Copy,
     Draft,
     Flags,
+    MessageRow,
     Month,
+    ReferenceRow,
+    Sender,
     positions,
     references,
     targeted_tail,
     unknown_media,
+    unseen_tail,
 )
-from history.messages.store import MessageRow, ReferenceRow
 
 _MONTHS_AHEAD = 2
 _MOST_SENDERS = 200_000
@@ -43,7 +47,7 @@ class Appends:
         self._clock = clock
         self.appended: Counter[str] = Counter()
         """How many messages of each app this process stored; who writes them down takes them off."""
-        self._senders: dict[store.Sender, int] = {}
+        self._senders: dict[Sender, int] = {}
 
     async def commit(self, drafts: Sequence[Draft]) -> list[list[str]]:
         """The ids of each draft's messages, after the commit; what another try may put right is tried again."""
@@ -66,8 +70,8 @@ class Appends:
         ids: dict[ChannelKey, int] = {}
         copies: list[Copy] = []
         given: dict[Copy, int] = {}
-        known: dict[store.ClientKey, int] = {}
-        senders: dict[store.Sender, int] = {}
+        known: dict[ClientKey, int] = {}
+        senders: dict[Sender, int] = {}
         transaction_id: str | None = None
         try:
             async with self._database.writing() as connection:
@@ -80,27 +84,19 @@ class Appends:
                 transaction_id = reserved.transaction_id
                 given = dict(zip(new, positions(new, reserved.ends), strict=True))
                 await store.insert_messages(connection, _rows(given))
-                senders = self._unknown_senders(given, ids)
-                if senders:
-                    await store.upsert_senders(connection, senders)
+                senders = await self.note_senders(connection, _writers(given, ids))
                 await _note(connection, given, reserved)
                 # last: media come after conversations in the order of locks
-                await _refer(connection, given)
+                await refer(connection, list(_reference_rows(given)))
                 claimed = {copy.client_key: at for copy, at in given.items() if copy.client_key is not None}
                 if claimed:
                     await store.update_key_positions(connection, claimed)
                 known |= claimed
-        except OutcomeUnknown:
-            committed = await self._database.committed(transaction_id) if transaction_id else None
-            if committed is False:
-                raise DatabaseUnavailable(
-                    "The database went away before the commit; send the message again."
-                ) from None
-            if committed is None:
-                raise
+        except OutcomeUnknown as exc:
+            await self.ask(transaction_id, exc)
         self._channels.remember(ids)
         self.appended.update(copy.draft.channels[0].app_key for copy in given)
-        self._remember_senders(senders)
+        self.remember_senders(senders)
         answers = iter(_public_id(copy, given, known) for copy in copies)
         return [list(islice(answers, len(draft.channels))) for draft in drafts]
 
@@ -109,6 +105,10 @@ class Appends:
         months = [Month.of(now)]
         for _ in range(_MONTHS_AHEAD):
             months.append(months[-1].next())
+        await self.make(months)
+
+    async def make(self, months: Sequence[Month]) -> None:
+        """Make those of these months that are not there."""
         async with self._database.reading() as connection:
             there = await store.list_months(connection)
         missing = [month for month in months if month.table not in there]
@@ -116,23 +116,32 @@ class Appends:
             async with self._database.writing() as connection:
                 await store.insert_months(connection, missing)
 
-    def _unknown_senders(
-        self, given: Mapping[Copy, int], ids: Mapping[ChannelKey, int]
-    ) -> dict[store.Sender, int]:
-        """Who wrote in a group or an open channel and was not noted there within the last day, and where he wrote last."""
-        made_by_call = {id_ for key, id_ in ids.items() if key.type in MADE_BY_CALL}
-        last: dict[store.Sender, int] = {}
-        for copy, position in given.items():
-            if copy.channel_id in made_by_call:
-                sender = copy.channel_id, copy.draft.sender
-                last[sender] = max(position, last.get(sender, 0))
-        return {
+    async def ask(self, transaction_id: str | None, unknown: OutcomeUnknown) -> None:
+        """After a commit whose outcome is unknown: nothing where it happened, DatabaseUnavailable where it did not."""
+        committed = await self._database.committed(transaction_id) if transaction_id else None
+        if committed is False:
+            raise DatabaseUnavailable(
+                "The database went away before the commit; send the message again."
+            ) from None
+        if committed is None:
+            raise unknown
+
+    async def note_senders(self, connection: Connection, last: Mapping[Sender, int]) -> dict[Sender, int]:
+        """Note who wrote where, at these positions the last time, unless he was noted there within the day before; whom.
+
+        Tell `remember_senders` when the transaction has committed. The channels are locked by the caller.
+        """
+        unknown = {
             sender: position
             for sender, position in last.items()
             if not 0 <= position - self._senders.get(sender, -DAY) < DAY
         }
+        if unknown:
+            await store.upsert_senders(connection, unknown)
+        return unknown
 
-    def _remember_senders(self, noted: Mapping[store.Sender, int]) -> None:
+    def remember_senders(self, noted: Mapping[Sender, int]) -> None:
+        """Who is noted, and committed."""
         if len(self._senders) + len(noted) > _MOST_SENDERS:
             self._senders.clear()
         self._senders |= noted
@@ -150,7 +159,9 @@ class Appends:
             if not copy.draft.flags & Flags.PERSISTED or copy.draft.recipients is not None
         }
         targeted = {id_: len(tail) for id_, tail in targeted_tail(copies).items()}
-        reserved = await store.reserve_positions(connection, counts, due, now=now, targeted=targeted)
+        reserved = await store.reserve_positions(
+            connection, counts, due, now=now, targeted=targeted, unseen=unseen_tail(copies)
+        )
         for key, id_ in ids.items():
             if id_ in counts and id_ not in reserved.ends:
                 self._channels.forget([key])
@@ -166,15 +177,25 @@ class Appends:
         return reserved
 
 
-async def _known(connection: Connection, copies: Sequence[Copy], *, now: int) -> dict[store.ClientKey, int]:
+def _writers(given: Mapping[Copy, int], ids: Mapping[ChannelKey, int]) -> dict[Sender, int]:
+    """Who wrote in a group or an open channel, and where he wrote last."""
+    made_by_call = {id_ for key, id_ in ids.items() if key.type in MADE_BY_CALL}
+    last: dict[Sender, int] = {}
+    for copy, position in given.items():
+        if copy.channel_id in made_by_call:
+            sender = copy.channel_id, copy.draft.sender
+            last[sender] = max(position, last.get(sender, 0))
+    return last
+
+
+async def _known(connection: Connection, copies: Sequence[Copy], *, now: int) -> dict[ClientKey, int]:
     """Claim the senders' own ids; the positions of the messages that some of them stand for already."""
     lapses = {copy.client_key: now + copy.draft.key_kept for copy in copies if copy.client_key is not None}
     return await store.claim_keys(connection, lapses, now=now) if lapses else {}
 
 
-async def _refer(connection: Connection, given: Mapping[Copy, int]) -> None:
-    """Write which files the new messages refer to; InvalidInput where one is not there, or is about to go."""
-    rows = list(_reference_rows(given))
+async def refer(connection: Connection, rows: Sequence[ReferenceRow]) -> None:
+    """Write which files new messages refer to; InvalidInput where one is not there, or is about to go."""
     if not rows:
         return
     there = await store.share_media(connection, {id_ for _, _, id_, *_ in rows})
@@ -189,16 +210,35 @@ async def _note(connection: Connection, given: Mapping[Copy, int], reserved: sto
     for copy in chain.from_iterable(targeted_tail(list(given)).values()):
         for user in (copy.draft.sender, *(copy.draft.recipients or ())):
             tails[copy.channel_id, user] = given[copy]
-    if tails:
-        await store.raise_targeted(connection, tails)
+    back = await returning(
+        connection,
+        [
+            (copy.channel_id, copy.draft.sender, copy.draft.recipients)
+            for copy in given
+            if copy.channel_id in reserved.some_removed and not copy.draft.flags & Flags.SILENT
+        ],
+    )
+    if tails or back:
+        await store.update_noted(connection, tails, back)
     if reserved.some_removed:
-        firsts: dict[int, int] = {}
-        for copy, position in given.items():
-            firsts.setdefault(copy.channel_id, position)
-        await store.update_returned(connection, {id_: firsts[id_] for id_ in reserved.some_removed})
+        await store.update_some_removed(connection, reserved.some_removed)
 
 
-def _first_of_each_key(copies: Sequence[Copy], known: Mapping[store.ClientKey, int]) -> list[Copy]:
+async def returning(
+    connection: Connection, heard: Iterable[tuple[int, str, tuple[str, ...] | None]]
+) -> set[tuple[int, str]]:
+    """Which conversations these messages (channel, sender, recipients) bring back to their users' lists: everybody's, or those
+    of whom they name and of their senders."""
+    messages = list(heard)
+    for_all = {channel_id for channel_id, _, recipients in messages if recipients is None}
+    back = await store.list_removed(connection, for_all) if for_all else set()
+    for channel_id, sender, recipients in messages:
+        if channel_id not in for_all:
+            back |= {(channel_id, user) for user in (sender, *(recipients or ()))}
+    return back
+
+
+def _first_of_each_key(copies: Sequence[Copy], known: Mapping[ClientKey, int]) -> list[Copy]:
     """What is to be written: a key that is known, or that stands earlier in the batch, brings nothing."""
     seen = set(known)
     new = []
@@ -211,7 +251,7 @@ def _first_of_each_key(copies: Sequence[Copy], known: Mapping[store.ClientKey, i
     return new
 
 
-def _public_id(copy: Copy, given: Mapping[Copy, int], known: Mapping[store.ClientKey, int]) -> str:
+def _public_id(copy: Copy, given: Mapping[Copy, int], known: Mapping[ClientKey, int]) -> str:
     key = copy.client_key
     return message_id(copy.channel_id, known[key] if key is not None else given[copy])
 

@@ -11,6 +11,7 @@ from enum import IntFlag
 from uuid import UUID
 
 import msgspec
+from msgspec import Struct
 
 from history.axis import DAY, MILLISECOND, SECOND
 from history.channels.model import ChannelKey
@@ -26,8 +27,17 @@ _ENTRY_BYTES = 48
 LONGEST_RANGE_MS = 14 * 86_400 * 1000
 """A history page looks at 14 days at most."""
 _REFERENCE = re.compile(r"media:\[([A-Za-z0-9_-]{1,64})\]")
+_MONTH = re.compile(r"messages_(\d{4})_(\d{2})")
 MOST_REFERENCES = 100
 """Files that one message may refer to."""
+MessageRow = tuple[int, int, int, str, str, str, tuple[str, ...] | None, str | None]
+"""(channel id, position, flags, sender, type, content, recipients, metadata)"""
+ReferenceRow = tuple[int, int, UUID, str, int, str, tuple[str, ...] | None]
+"""(channel id, position, file, app, flags, sender, recipients)"""
+Sender = tuple[int, str]
+"""(channel id, user)"""
+ClientKey = tuple[int, str, str]
+"""(channel id, sender, key)"""
 
 
 class Flags(IntFlag):
@@ -39,8 +49,7 @@ class Flags(IntFlag):
     METADATA = 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(Struct, frozen=True, kw_only=True):
     """A message on its way in: one for each channel, all of them in one commit."""
 
     channels: tuple[ChannelKey, ...]
@@ -62,8 +71,7 @@ class Draft:
         return len(self.channels) * (len(self.content) + len(self.metadata or "") + 200)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(Struct, frozen=True, kw_only=True):
     """A message as it is stored."""
 
     channel_id: int
@@ -94,8 +102,7 @@ class Message:
         return {} if self.metadata is None else msgspec.json.decode(self.metadata, type=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found(Message):
+class Found(Message, frozen=True, kw_only=True):
     """A message that was asked for by its id, and where it is."""
 
     channel: ChannelKey
@@ -121,6 +128,12 @@ class Month:
         """The month that a position falls in."""
         at = datetime.fromtimestamp(position // SECOND, UTC)
         return cls(at.year, at.month)
+
+    @classmethod
+    def named(cls, table: str) -> Month | None:
+        """The month of a partition; None where the name is none of ours."""
+        found = _MONTH.fullmatch(table)
+        return cls(int(found[1]), int(found[2])) if found else None
 
     def next(self) -> Month:
         """The month after."""
@@ -182,6 +195,19 @@ def targeted_tail(copies: Sequence[Copy]) -> dict[int, list[Copy]]:
             tail.pop(copy.channel_id, None)
         else:
             tail.setdefault(copy.channel_id, []).append(copy)
+    return tail
+
+
+def unseen_tail(copies: Sequence[Copy]) -> dict[int, tuple[str, int]]:
+    """By channel: who wrote its last messages for everybody but himself, and how many of them in a row."""
+    tail: dict[int, tuple[str, int]] = {}
+    for copy in copies:
+        draft = copy.draft
+        if draft.recipients is not None or draft.flags & Flags.ECHOED:
+            tail.pop(copy.channel_id, None)
+        else:
+            sender, count = tail.get(copy.channel_id, (draft.sender, 0))
+            tail[copy.channel_id] = draft.sender, count + 1 if sender == draft.sender else 1
     return tail
 
 

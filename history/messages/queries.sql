@@ -2,45 +2,43 @@
 -- Positions for a batch: each channel's last position becomes max(last + 1, now) + count - 1, under the row's lock. A
 -- message not stored for history goes by time alone, so it makes its channel due. So does one that perhaps nobody needs, as
 -- in a group with a single member or none: no event will come for it. A channel that has ended is passed over.
--- $1 channel ids, sorted; $2 counts; $3 now; $4 when to look again, or null; $5 how many at the end are targeted
+-- $1 channel ids, sorted; $2 counts; $3 now; $4 when to look again, or null; $5 how many at the end are targeted; $6 and $7
+-- who wrote the last ones for everybody but himself, or null, and how many in a row
 -- index: channels_pkey
 UPDATE channels AS ch
 SET last_position = greatest(ch.last_position + 1, t.now) + t.count - 1,
     common_position = CASE WHEN t.targeted = t.count THEN coalesce(ch.common_position, ch.last_position)
         WHEN t.targeted > 0 THEN greatest(ch.last_position + 1, t.now) + t.count - 1 - t.targeted END,
+    unseen_by = t.writer,
+    unseen_from = CASE WHEN t.written = t.count AND ch.unseen_by = t.writer AND ch.unseen_to = ch.last_position
+        THEN ch.unseen_from WHEN t.writer IS NOT NULL THEN greatest(ch.last_position + 1, t.now) + t.count - t.written END,
+    unseen_to = CASE WHEN t.writer IS NOT NULL THEN greatest(ch.last_position + 1, t.now) + t.count - 1 END,
     next_reclaim_at = CASE WHEN t.due IS NULL AND NOT (ch.type = 3 AND ch.member_count < 2) THEN ch.next_reclaim_at
         ELSE least(ch.next_reclaim_at, coalesce(t.due, t.now + 86400000000)) END
 FROM (
     SELECT u.*, $3::bigint AS now
-    FROM unnest($1::bigint[], $2::integer[], $4::bigint[], $5::integer[]) AS u (id, count, due, targeted)
+    FROM unnest($1::bigint[], $2::integer[], $4::bigint[], $5::integer[], $6::text[], $7::integer[])
+        AS u (id, count, due, targeted, writer, written)
 ) t
 WHERE ch.id = t.id AND NOT {{channels.ended}}
 RETURNING ch.id, ch.last_position, ch.some_removed, pg_current_xact_id()::text AS transaction_id,
     (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS clock
 
--- name: raise_targeted
--- The last targeted message of those whom it names, and of its sender. $1 channel ids, $2 users, $3 positions; sorted
--- index: conversations_pkey
-UPDATE conversations c SET targeted_position = greatest(c.targeted_position, u.position)
-FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS u (channel_id, user_id, position)
-WHERE c.channel_id = u.channel_id AND c.user_id = u.user_id AND c.left_position IS NULL
-
--- name: update_returned
--- A message brings a conversation back to the list of everyone whom it is for, and of its sender. Under the channels' locks.
--- $1 channel ids, sorted; $2 the first positions that are new there
+-- name: list_removed
+-- Who removed these conversations from their lists and takes part: a message for everybody brings them back. Removing takes
+-- the channel's lock, which the caller has. $1 channel ids
 -- index: conversations_removed
--- index: messages
-UPDATE conversations c SET removed = false, tell_removed = false
-FROM unnest($1::bigint[], $2::bigint[]) AS u (channel_id, first)
-CROSS JOIN LATERAL (
-    SELECT v.user_id FROM conversations v
-    WHERE v.channel_id = u.channel_id AND v.removed AND v.left_position IS NULL AND (
-        SELECT true FROM messages m WHERE m.channel_id = u.channel_id AND m.position >= u.first AND m.flags & 8 = 0
-            AND (m.sender = v.user_id OR {{messages.addressed}}) LIMIT 1
-    )
-    ORDER BY v.user_id
-) back
-WHERE c.channel_id = u.channel_id AND c.user_id = back.user_id
+SELECT channel_id, user_id FROM conversations WHERE channel_id = ANY ($1::bigint[]) AND removed AND left_position IS NULL
+
+-- name: update_noted
+-- What lists must know of new messages: the last targeted one of those whom it names and of its sender, and that a
+-- conversation is back. One statement, because its locks have one order. $1 channel ids, $2 users, $3 positions or null,
+-- $4 whether it is back; sorted
+-- index: conversations_pkey
+UPDATE conversations c SET targeted_position = greatest(c.targeted_position, u.position),
+    removed = c.removed AND NOT u.back, tell_removed = c.tell_removed AND NOT u.back
+FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::boolean[]) AS u (channel_id, user_id, position, back)
+WHERE c.channel_id = u.channel_id AND c.user_id = u.user_id AND c.left_position IS NULL
 
 -- name: update_some_removed
 -- Where all are back, appends need not look any more. $1 channel ids, sorted
@@ -63,12 +61,12 @@ v.last_hide > 0 AND EXISTS (
 
 -- rule: addressed
 -- The row m is for the user of v: sent to him by another, or his own and echoed.
-CASE WHEN m.sender = v.user_id THEN m.flags & 2 = 2 ELSE m.recipients IS NULL OR v.user_id = ANY (m.recipients) END
+CASE WHEN m.sender = v.user_id THEN m.flags & 2 <> 0 ELSE m.recipients IS NULL OR v.user_id = ANY (m.recipients) END
 
 -- rule: shown
 -- The row m stands in the history of v.user_id, cutoffs apart: stored for history, addressed to him, neither recalled nor
 -- hidden by id.
-m.flags & 1 = 1 AND {{messages.addressed}} AND NOT {{messages.recalled}} AND NOT {{messages.hidden}}
+m.flags & 1 <> 0 AND {{messages.addressed}} AND NOT {{messages.recalled}} AND NOT {{messages.hidden}}
 
 -- rule: history_from
 -- From here on t.user_id may read the channel ch at the instant t.now, if he may at all: above everything that cleaned it,
@@ -79,6 +77,12 @@ greatest({{channels.policy_from}}, c.join_position, c.history_cutoff, ch.history
     WHERE r.channel_id = ch.id AND r.state = 'accepted' AND r.user_id IN ('', t.user_id)
 ), CASE WHEN {{channels.expired}} THEN ch.last_position + 1 END)
 
+-- rule: ends
+-- No message of the channel ch from here on is for t.user_id: those are all his own, without echo, or name others. c is his
+-- conversation there, all null where he has none. So a read does not look through them, however many they are.
+CASE WHEN ch.unseen_by = t.user_id AND ch.unseen_to = ch.last_position THEN ch.unseen_from
+    ELSE greatest(coalesce(ch.common_position, ch.last_position), c.targeted_position) + 1 END
+
 -- rule: reads
 -- The user of t reads the channel ch: c is his conversation there, all null where he has none. In an open channel everybody
 -- reads, by the channel's cutoffs alone.
@@ -87,7 +91,7 @@ ch.type = 4 OR (c.user_id IS NOT NULL AND c.left_position IS NULL)
 -- rule: reader
 -- How the user $3 of the app $1 reads the channel $2 at the instant $4; no row where he does not.
 SELECT t.user_id, 9223372036854775807 AS recall_stamp, coalesce(c.last_hide, 0) AS last_hide, ch.type AS channel_type,
-    ch.key AS channel_key, {{messages.history_from}} AS first
+    ch.key AS channel_key, {{messages.history_from}} AS first, {{messages.ends}} AS ends
 FROM (SELECT $3::text AS user_id, $4::bigint AS now) t CROSS JOIN channels ch
 LEFT JOIN conversations c ON c.channel_id = ch.id AND c.user_id = t.user_id
 WHERE ch.id = $2 AND ch.app_key = $1 AND {{messages.reads}}
@@ -102,7 +106,7 @@ octet_length(m.content) + coalesce(octet_length(m.metadata), 0)
 -- what it said
 -- index: messages
 WITH v AS MATERIALIZED (
-    SELECT reader.user_id, reader.last_hide, reader.first, CASE WHEN $9 THEN -1 ELSE reader.recall_stamp END AS recall_stamp
+    SELECT reader.user_id, reader.last_hide, reader.first, reader.ends, CASE WHEN $9 THEN -1 ELSE reader.recall_stamp END AS recall_stamp
     FROM {{messages.reader}} reader
 ), page AS MATERIALIZED (
     SELECT * FROM (
@@ -112,7 +116,7 @@ WITH v AS MATERIALIZED (
                 {{messages.size}} AS size
             FROM messages m
             WHERE m.channel_id = $2 AND m.position >= v.first AND m.position >= $5 AND m.position < $6
-                AND {{messages.shown}}
+                AND m.position < v.ends AND {{messages.shown}}
             ORDER BY m.position DESC LIMIT $7
         ) found
     ) counted
@@ -142,7 +146,8 @@ SELECT * FROM (
     FROM {{messages.reader}} v CROSS JOIN LATERAL (
         SELECT m.position, m.sender, m.type, m.content, m.flags, m.metadata, m.edited_at, {{messages.size}} AS size
         FROM messages m
-        WHERE m.channel_id = $2 AND m.position >= v.first AND m.position > $5 AND {{messages.shown}}
+        WHERE m.channel_id = $2 AND m.position >= v.first AND m.position > $5 AND m.position < v.ends
+            AND {{messages.shown}}
         ORDER BY m.position LIMIT $6
     ) found
 ) counted

@@ -54,9 +54,10 @@ class Messages:
         self._database = database
         self._channels = channels
         self._clock = clock
-        self._appends = Appends(database, channels, clock)
+        self.appends = Appends(database, channels, clock)
+        """Where its batches go in; imports share what it remembers and counts."""
         self._batches: Batches[Draft, list[str]] = Batches(
-            self._appends.commit,
+            self.appends.commit,
             weigh=Draft.weight,
             most_weight=most_batch_bytes,
             most_waiting=_MOST_WAITING_BYTES,
@@ -65,7 +66,7 @@ class Messages:
     @property
     def appended(self) -> Counter[str]:
         """How many messages of each app this process stored; who writes them down takes them off."""
-        return self._appends.appended
+        return self.appends.appended
 
     async def send(self, draft: Draft) -> list[str]:
         """Store a message in each channel of the draft, all or none; their ids in the order of the channels.
@@ -275,7 +276,7 @@ class Messages:
 
     async def make_months(self, *, now: int) -> None:
         """Have this month and the next ones ready, so that a month's end never stops a send."""
-        await self._appends.make_months(now=now)
+        await self.appends.make_months(now=now)
 
 
 def _no_message() -> NotFound:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,13 +12,20 @@ import asyncpg
 
 from history.channels.model import ChannelKey, ChannelType
 from history.database import Connection, Row
-from history.messages.model import Flags, Found, Message, Month, Range
+from history.messages.model import (
+    ClientKey,
+    Flags,
+    Found,
+    Message,
+    MessageRow,
+    Month,
+    Range,
+    ReferenceRow,
+    Sender,
+)
 from history.queries import statement
 
 _COLUMNS = ("channel_id", "position", "flags", "sender", "type", "content", "recipients", "metadata")
-MessageRow = tuple[int, int, int, str, str, str, tuple[str, ...] | None, str | None]
-Sender = tuple[int, str]
-"""(channel id, user)"""
 _REFERENCE_COLUMNS = (
     "channel_id",
     "position",
@@ -27,9 +35,6 @@ _REFERENCE_COLUMNS = (
     "sender",
     "recipients",
 )
-ReferenceRow = tuple[int, int, UUID, str, int, str, tuple[str, ...] | None]
-ClientKey = tuple[int, str, str]
-"""(channel id, sender, key)"""
 
 
 class NoMonth(Exception):
@@ -54,12 +59,14 @@ async def reserve_positions(
     *,
     now: int,
     targeted: Mapping[int, int] | None = None,
+    unseen: Mapping[int, tuple[str, int]] | None = None,
 ) -> Reserved:
     """Reserve positions, locking the channels in the order of their ids; one that has ended or vanished is left out.
 
-    `targeted` says of how many at the end of each channel's messages name their recipients.
+    `targeted` says how many at the end of each channel's messages name their recipients, `unseen` how many there are one
+    sender's, for everybody but himself.
     """
-    tails = targeted or {}
+    tails, alone = targeted or {}, unseen or {}
     ids = sorted(counts)
     rows = await connection.fetch(
         statement("messages", "reserve_positions"),
@@ -68,6 +75,8 @@ async def reserve_positions(
         now,
         [due.get(id_) for id_ in ids],
         [tails.get(id_, 0) for id_ in ids],
+        [alone[id_][0] if id_ in alone else None for id_ in ids],
+        [alone[id_][1] if id_ in alone else 0 for id_ in ids],
     )
     ends = {row["id"]: row["last_position"] for row in rows}
     if not rows:
@@ -80,20 +89,28 @@ async def reserve_positions(
     )
 
 
-async def raise_targeted(connection: Connection, tails: Mapping[tuple[int, str], int]) -> None:
-    """Remember the last targeted message of each (channel, user)."""
-    pairs = sorted(tails)
-    columns = _columns(pairs, 2)
+async def list_removed(connection: Connection, channel_ids: Iterable[int]) -> set[tuple[int, str]]:
+    """(channel, user) of the conversations there that a message for everybody brings back."""
+    rows = await connection.fetch(statement("messages", "list_removed"), sorted(channel_ids))
+    return {(row["channel_id"], row["user_id"]) for row in rows}
+
+
+async def update_noted(
+    connection: Connection, tails: Mapping[tuple[int, str], int], back: AbstractSet[tuple[int, str]]
+) -> None:
+    """Remember the last targeted message of each (channel, user), and bring conversations back to their users' lists."""
+    pairs = sorted(tails.keys() | back)
     await connection.execute(
-        statement("messages", "raise_targeted"), *columns, [tails[pair] for pair in pairs]
+        statement("messages", "update_noted"),
+        *_columns(pairs, 2),
+        [tails.get(pair) for pair in pairs],
+        [pair in back for pair in pairs],
     )
 
 
-async def update_returned(connection: Connection, firsts: Mapping[int, int]) -> None:
-    """Bring conversations back to the lists of those whom the messages from these positions on are for."""
-    ids = sorted(firsts)
-    await connection.execute(statement("messages", "update_returned"), ids, [firsts[id_] for id_ in ids])
-    await connection.execute(statement("messages", "update_some_removed"), ids)
+async def update_some_removed(connection: Connection, channel_ids: Sequence[int]) -> None:
+    """Where all are back, appends need not look any more. The channels are locked by the caller, sorted."""
+    await connection.execute(statement("messages", "update_some_removed"), channel_ids)
 
 
 async def claim_keys(

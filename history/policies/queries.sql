@@ -49,7 +49,7 @@ SELECT count(*) AS messages, count(DISTINCT found.channel_id) AS channels FROM (
     SELECT m.channel_id FROM channels ch CROSS JOIN LATERAL (
         SELECT m.channel_id FROM messages m
         WHERE m.channel_id = ch.id AND m.position >= greatest($4::bigint, ch.settled_history_cutoff)
-            AND m.position < $5 AND m.flags & 1 = 1 AND m.recall_stamp IS NULL
+            AND m.position < $5 AND m.flags & 1 <> 0 AND m.recall_stamp IS NULL
         LIMIT $6
     ) m
     WHERE ch.app_key = $1 AND ($2::smallint IS NULL OR ch.type = $2) AND ($3 = '' OR ch.key[1] = $3)

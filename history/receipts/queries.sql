@@ -5,10 +5,10 @@ SELECT channel_id, id FROM clean_requests
 WHERE state = 'applied' AND counted_at IS NULL ORDER BY applied_at LIMIT $1
 
 -- rule: recorded
--- The marks of those whom the request r concerns, as apply saw them.
+-- The marks of those whom the request r of w concerns, as apply saw them.
 SELECT k.user_id, k.history_from, k.sync_from, k.join_position, k.delivered_position, k.last_hide, r.missed_from,
     r.window_from, r.recall_stamp
-FROM r CROSS JOIN clean_marks k WHERE k.channel_id = $1 AND k.request_id = $2
+FROM r CROSS JOIN clean_marks k WHERE k.channel_id = w.channel_id AND k.request_id = w.id
 
 -- rule: anybody
 -- One who reaches everything, as seen by r: no user's id is empty.
@@ -74,36 +74,39 @@ SELECT count(*) AS rows, max(position) AS last, count(*) FILTER (WHERE hidden) A
     count(*) FILTER (WHERE hidden AND compensated) AS kept_compensation
 FROM {{receipts.judged}} judged
 
--- name: count_step
--- Count the next $3 rows below the cutoff of a request against what apply saw: hidden is what somebody whom it concerns
--- could read before; of those, what is missed by somebody, and what a new device of somebody would still get.
--- $1 channel, $2 request, $3 most rows
+-- name: count_steps
+-- Count the next $3 rows below the cutoff of each of these requests against what apply saw: hidden is what somebody whom it
+-- concerns could read before; of those, what is missed by somebody, and what a new device of somebody would still get.
+-- $1 channels, $2 requests, $3 most rows of each
 -- index: messages
 -- index: clean_marks_pkey
-WITH r AS MATERIALIZED (
-    SELECT cutoff, counted_to, missed_from, window_from, recall_stamp FROM clean_requests
-    WHERE channel_id = $1 AND id = $2
-), anybody AS MATERIALIZED {{receipts.anybody}}, marks AS NOT MATERIALIZED {{receipts.recorded}}, spread AS MATERIALIZED {{receipts.spread}}, rows AS (
-    SELECT m.* FROM r CROSS JOIN spread CROSS JOIN LATERAL (
-        SELECT m.* FROM messages m
-        WHERE m.channel_id = $1 AND m.position < r.cutoff AND m.position > r.counted_to AND m.position >= spread.history[1]
-        ORDER BY m.position LIMIT $3
-    ) m
-)
-SELECT * FROM {{receipts.counted}} counted
+SELECT w.channel_id, w.id, step.* FROM unnest($1::bigint[], $2::uuid[]) AS w (channel_id, id) CROSS JOIN LATERAL (
+    WITH r AS MATERIALIZED (
+        SELECT cutoff, counted_to, missed_from, window_from, recall_stamp FROM clean_requests
+        WHERE channel_id = w.channel_id AND id = w.id
+    ), anybody AS MATERIALIZED {{receipts.anybody}}, marks AS NOT MATERIALIZED {{receipts.recorded}}, spread AS MATERIALIZED {{receipts.spread}}, rows AS (
+        SELECT m.* FROM r CROSS JOIN spread CROSS JOIN LATERAL (
+            SELECT m.* FROM messages m
+            WHERE m.channel_id = w.channel_id AND m.position < r.cutoff AND m.position > r.counted_to
+                AND m.position >= spread.history[1]
+            ORDER BY m.position LIMIT $3
+        ) m
+    )
+    SELECT r.counted_to AS before, counted.* FROM r CROSS JOIN {{receipts.counted}} counted
+) step
 
 -- name: update_counted
--- $1 channel, $2 request, $3 counted to before, $4 counted to, $5 hidden, $6 kept missed, $7 kept compensation, $8 now where
--- it is done, else null
+-- $1 channels, $2 requests, $3 counted to before, $4 counted to, $5 hidden, $6 kept missed, $7 kept compensation, $8 when it
+-- was done, or null; sorted. The state is looked at in a way that no partial index offers itself: without statistics one
+-- would seem the shortest.
 -- index: clean_requests_pkey
-UPDATE clean_requests SET counted_to = $4, hidden = hidden + $5, kept_missed = kept_missed + $6,
-    kept_compensation = kept_compensation + $7, counted_at = $8
-WHERE channel_id = $1 AND id = $2 AND counted_to = $3 AND counted_at IS NULL AND state = 'applied'
-
--- name: get_counted_to
--- $1 channel, $2 request
--- index: clean_requests_pkey
-SELECT counted_to FROM clean_requests WHERE channel_id = $1 AND id = $2
+UPDATE clean_requests r SET counted_to = u.counted_to, hidden = r.hidden + u.hidden,
+    kept_missed = r.kept_missed + u.kept_missed, kept_compensation = r.kept_compensation + u.kept_compensation,
+    counted_at = u.done_at
+FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+    AS u (channel_id, id, before, counted_to, hidden, kept_missed, kept_compensation, done_at)
+WHERE r.channel_id = u.channel_id AND r.id = u.id AND r.counted_to = u.before
+    AND CASE WHEN r.state = 'applied' THEN r.counted_at IS NULL ELSE false END
 
 -- name: get_receipt
 -- A request with what is left of it on disk. $1 app, $2 channel, $3 request
@@ -120,15 +123,18 @@ FROM clean_requests r WHERE r.app_key = $1 AND r.channel_id = $2 AND r.id = $3
 -- Of what a request hid, how many messages are still on disk. $1 channel, $2 request
 -- index: messages
 -- index: clean_marks_pkey
-WITH r AS MATERIALIZED (
-    SELECT cutoff, missed_from, window_from, recall_stamp FROM clean_requests WHERE channel_id = $1 AND id = $2
-), anybody AS MATERIALIZED {{receipts.anybody}}, marks AS NOT MATERIALIZED {{receipts.recorded}}, spread AS MATERIALIZED {{receipts.spread}}, rows AS (
-    SELECT m.* FROM r CROSS JOIN spread CROSS JOIN LATERAL (
-        SELECT m.* FROM messages m
-        WHERE m.channel_id = $1 AND m.position < r.cutoff AND m.position >= spread.history[1]
-    ) m
-)
-SELECT hidden FROM {{receipts.counted}} counted
+SELECT hidden FROM (SELECT $1::bigint AS channel_id, $2::uuid AS id) w CROSS JOIN LATERAL (
+    WITH r AS MATERIALIZED (
+        SELECT cutoff, missed_from, window_from, recall_stamp FROM clean_requests
+        WHERE channel_id = w.channel_id AND id = w.id
+    ), anybody AS MATERIALIZED {{receipts.anybody}}, marks AS NOT MATERIALIZED {{receipts.recorded}}, spread AS MATERIALIZED {{receipts.spread}}, rows AS (
+        SELECT m.* FROM r CROSS JOIN spread CROSS JOIN LATERAL (
+            SELECT m.* FROM messages m
+            WHERE m.channel_id = w.channel_id AND m.position < r.cutoff AND m.position >= spread.history[1]
+        ) m
+    )
+    SELECT counted.hidden FROM {{receipts.counted}} counted
+) counted
 
 -- name: list_receipts
 -- The newest first. $1 app, $2 user or null, $3 channel or null, $4 state or null, $5 first and $6 end of acceptance, $7 and

@@ -8,6 +8,7 @@ counted can be deleted meanwhile.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -42,8 +43,8 @@ from history.retention.model import Accepted, CleanDraft
 from history.retention.service import Cleans
 
 MOST_ROWS = 5_000
-"""Rows that one step of counting judges."""
-_MOST_REQUESTS = 200
+"""Rows that one step of counting judges of a request that is counted alone; many share them."""
+_MOST_REQUESTS, _LEAST_ROWS = 100, 250
 _LAST = UUID(int=(1 << 128) - 1)
 
 
@@ -102,33 +103,28 @@ class Receipts:
     async def count(self, *, until: int) -> int:
         """Count requests that were applied; how many steps. Again while it is not 0.
 
-        Each gets a step in turn, so that none stands in the way of the others; after `until` no other step begins.
+        A step takes all of them a bit further, so that none stands in the way of the others; after `until` no other begins.
         """
         async with self._database.reading() as connection:
-            waiting = await store.list_uncounted(connection, most=_MOST_REQUESTS)
+            waiting: Sequence[store.Request] = await store.list_uncounted(connection, most=_MOST_REQUESTS)
         steps = 0
-        while waiting:
-            unfinished = []
-            for channel_id, id_ in waiting:
-                if steps and self._clock.now() >= until:
-                    return steps
-                if await self._step(channel_id, id_):
-                    unfinished.append((channel_id, id_))
-                steps += 1
-            waiting = unfinished
+        while waiting and (not steps or self._clock.now() < until):
+            waiting = await self._step(waiting)
+            steps += 1
         return steps
 
-    async def _step(self, channel_id: int, id_: UUID) -> bool:
+    async def _step(self, requests: Sequence[store.Request]) -> Sequence[store.Request]:
+        """Count the next rows of each; those that have more."""
+        most = min(self._most_rows, max(_LEAST_ROWS, self._most_rows // len(requests)))
         async with self._database.reading() as connection:
-            before = await store.get_counted_to(connection, channel_id, id_)
-            if before is None:
-                return False
-            step = await store.count_step(connection, channel_id, id_, most=self._most_rows)
-        more = step.rows == self._most_rows
-        async with self._database.writing() as connection:
-            done_at = None if more else self._clock.now()
-            await store.update_counted(connection, channel_id, id_, step, before=before, done_at=done_at)
-        return more
+            steps = await store.count_steps(connection, requests, most=most)
+        unfinished = [request for request, step in steps.items() if step.rows == most]
+        now = self._clock.now()
+        done = dict.fromkeys(steps.keys() - set(unfinished), now)
+        if steps:
+            async with self._database.writing() as connection:
+                await store.update_counted(connection, steps, done)
+        return unfinished
 
     async def preview(self, draft: CleanDraft) -> Plan:
         """What this clean would do now, counted up to 100,000 messages; nothing is changed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,11 +13,16 @@ from history.messages.model import Flags
 from history.queries import statement
 from history.receipts.model import Facts, Filter, Numbers, Plan, Receipt
 
+Request = tuple[int, UUID]
+"""(channel id, id)"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """What one step of counting found."""
 
+    before: int
+    """How far the request was counted."""
     rows: int
     last: int | None
     hidden: int
@@ -24,42 +30,54 @@ class Step:
     kept_compensation: int
 
 
-async def list_uncounted(connection: Connection, *, most: int) -> list[tuple[int, UUID]]:
-    """(channel id, id) of requests that are still to be counted."""
+async def list_uncounted(connection: Connection, *, most: int) -> list[Request]:
+    """Requests that are still to be counted."""
     rows = await connection.fetch(statement("receipts", "list_uncounted"), most)
     return [(row["channel_id"], row["id"]) for row in rows]
 
 
-async def get_counted_to(connection: Connection, channel_id: int, id_: UUID) -> int | None:
-    """How far a request is counted."""
-    counted: int | None = await connection.fetchval(statement("receipts", "get_counted_to"), channel_id, id_)
-    return counted
+async def count_steps(
+    connection: Connection, requests: Sequence[Request], *, most: int
+) -> dict[Request, Step]:
+    """Judge the next rows of each request against what apply saw; one that is not there is left out.
 
-
-async def count_step(connection: Connection, channel_id: int, id_: UUID, *, most: int) -> Step:
-    """Judge the next rows of a request against what apply saw. The cost grows with rows and with members, not with both."""
-    row = await connection.fetchrow(statement("receipts", "count_step"), channel_id, id_, most)
-    if row is None:
-        raise LookupError("an aggregate has one row")
-    return Step(**dict(row))
+    The cost of each grows with its rows and with its members, not with both.
+    """
+    rows = await connection.fetch(
+        statement("receipts", "count_steps"), [id_ for id_, _ in requests], [id_ for _, id_ in requests], most
+    )
+    return {
+        (row["channel_id"], row["id"]): Step(
+            before=row["before"],
+            rows=row["rows"],
+            last=row["last"],
+            hidden=row["hidden"],
+            kept_missed=row["kept_missed"],
+            kept_compensation=row["kept_compensation"],
+        )
+        for row in rows
+        if row["before"] is not None
+    }
 
 
 async def update_counted(
-    connection: Connection, channel_id: int, id_: UUID, step: Step, *, before: int, done_at: int | None
+    connection: Connection, steps: Mapping[Request, Step], done: Mapping[Request, int]
 ) -> None:
-    """Add a step to the numbers, unless somebody else did so."""
-    last = before if step.last is None else step.last
-    await connection.execute(
-        statement("receipts", "update_counted"),
-        channel_id,
-        id_,
-        before,
-        last,
-        step.hidden,
-        step.kept_missed,
-        step.kept_compensation,
-        done_at,
-    )
+    """Add steps to the numbers, each unless somebody else did so; `done`: when those were counted that are."""
+    rows = [
+        (
+            *request,
+            step.before,
+            step.before if step.last is None else step.last,
+            step.hidden,
+            step.kept_missed,
+            step.kept_compensation,
+            done.get(request),
+        )
+        for request, step in sorted(steps.items())
+    ]
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    await connection.execute(statement("receipts", "update_counted"), *columns)
 
 
 async def get_receipt(connection: Connection, app_key: str, channel_id: int, id_: UUID) -> Receipt | None:

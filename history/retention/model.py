@@ -173,6 +173,14 @@ class Overtaken(Exception):
     """Somebody else was at these requests first."""
 
 
+class MonthInUse(Exception):
+    """A month cannot be locked, or not looked through, as quickly as others can wait."""
+
+
+class LeaseLost(Exception):
+    """Another worker has claimed the channel: nothing more may be done there by this one."""
+
+
 def new_request_id(now: int) -> UUID:
     """48 bits of time in ms and 74 random ones (a UUID of version 7), so that new rows lie side by side in the index."""
     random = int.from_bytes(os.urandom(10), "big")

@@ -46,7 +46,7 @@ SELECT max(accepted_at) FROM clean_requests WHERE channel_id = $1 AND state IN (
 
 -- name: list_unapplied
 -- What the journal has for these pairs, read under their locks. $1 app keys, $2 channel ids, $3 users
--- index: clean_requests_unapplied
+-- index: clean_requests_unapplied_by_user
 SELECT r.app_key, r.channel_id, r.user_id, r.id, r.cutoff, r.delete_compensated, r.delete_media
 FROM unnest($1::text[], $2::bigint[], $3::text[]) AS u (app_key, channel_id, user_id)
 JOIN clean_requests r ON r.channel_id = u.channel_id AND r.user_id = u.user_id
@@ -124,9 +124,14 @@ SELECT r.channel_id, r.id, v.user_id,
     v.join_position, v.delivered_position, v.last_hide
 FROM r
 CROSS JOIN LATERAL (
+    -- one by his key, everyone by the channel's: a group may have 100,000 members
     SELECT c.user_id, c.join_position, c.settled_history_cutoff, c.settled_sync_cutoff, c.delivered_position, c.last_hide
     FROM conversations c
-    WHERE c.channel_id = r.channel_id AND r.user_id IN ('', c.user_id) AND c.left_position IS NULL AND r.type <> 4
+    WHERE c.channel_id = r.channel_id AND c.user_id = r.user_id AND c.left_position IS NULL AND r.type <> 4
+    UNION ALL
+    SELECT c.user_id, c.join_position, c.settled_history_cutoff, c.settled_sync_cutoff, c.delivered_position, c.last_hide
+    FROM conversations c
+    WHERE c.channel_id = r.channel_id AND r.user_id = '' AND c.left_position IS NULL AND r.type <> 4
     UNION ALL
     SELECT '', 0, 0, 9223372036854775807, 9223372036854775806, 0 WHERE r.type = 4
 ) v
@@ -139,14 +144,16 @@ CROSS JOIN LATERAL (
 ) earlier
 
 -- name: update_applied
--- Applied, with what apply saw; a request for a channel that does not exist has nothing to count.
+-- Applied, with what apply saw; a request for a channel that does not exist has nothing to count. The state is looked at in
+-- a way that no partial index offers itself: without statistics one would seem the shortest.
 -- $1 channel ids, $2 ids, $3 now, $4 missed from, $5 window from
+-- index: clean_requests_pkey
 UPDATE clean_requests r SET state = 'applied', applied_at = $3, missed_from = u.missed_from, window_from = u.window_from,
     recall_stamp = coalesce(ch.last_recall, 0), held = coalesce({{channels.held}}, false),
     counted_to = CASE WHEN ch.id IS NOT NULL THEN -1 END, counted_at = CASE WHEN ch.id IS NULL THEN $3::bigint END
 FROM unnest($1::bigint[], $2::uuid[], $4::bigint[], $5::bigint[]) AS u (channel_id, id, missed_from, window_from)
 LEFT JOIN channels ch ON ch.id = u.channel_id
-WHERE r.channel_id = u.channel_id AND r.id = u.id AND r.state = 'accepted'
+WHERE r.channel_id = u.channel_id AND r.id = u.id AND CASE WHEN r.state = 'accepted' THEN true ELSE false END
 
 -- name: get_cancelling
 -- $1 app, $2 channel, $3 id
@@ -186,13 +193,14 @@ WHERE ch.id = $1
 
 -- name: update_settled
 -- $1 channel ids, $2 ids, $3 now
+-- index: clean_requests_pkey
 UPDATE clean_requests r SET state = 'settled', settled_at = $3
 FROM unnest($1::bigint[], $2::uuid[]) AS u (channel_id, id)
-WHERE r.channel_id = u.channel_id AND r.id = u.id AND r.state = 'applied'
+WHERE r.channel_id = u.channel_id AND r.id = u.id AND CASE WHEN r.state = 'applied' THEN true ELSE false END
 
 -- name: list_forgotten_pairs
 -- Pairs with unapplied requests that are older than Redis usually takes. $1 accepted before, $2 most
--- index: clean_requests_unapplied
+-- index: clean_requests_unapplied_by_user
 SELECT DISTINCT app_key, channel_id, user_id FROM clean_requests
 WHERE state = 'accepted' AND accepted_at <= $1 LIMIT $2
 
@@ -241,15 +249,32 @@ UPDATE apps SET mark_due_after = $3 WHERE app_key = $1 AND mark_due_after = $2
 -- name: list_due_channels
 -- $1 now, $2 most
 -- index: channels_due
-SELECT id FROM channels WHERE next_reclaim_at <= $1 ORDER BY next_reclaim_at LIMIT $2
+SELECT id FROM channels WHERE next_reclaim_at <= $1 AND (reclaim_lease IS NULL OR reclaim_lease <= $1)
+ORDER BY next_reclaim_at LIMIT $2
 
 -- name: claim_channels
--- Their next look is put off by a lease: another worker leaves them alone, and a dead worker's channel is due again.
+-- The lease is theirs alone who asked, until it ends: then a dead worker's channel is due again. No two claims of a channel
+-- have the same end, so that it names its owner. + 0: never by the index of what is due, whose order of locks is another.
 -- $1 channel ids, sorted; $2 now; $3 end of the lease
 -- index: channels_pkey
-UPDATE channels ch SET next_reclaim_at = $3
-FROM unnest($1::bigint[]) AS u (id) WHERE ch.id = u.id AND ch.next_reclaim_at <= $2
+UPDATE channels ch
+SET reclaim_lease = $3, due_since = coalesce(ch.due_since, ch.next_reclaim_at), next_reclaim_at = $3::bigint
+FROM unnest($1::bigint[]) AS u (id)
+WHERE ch.id = u.id AND ch.next_reclaim_at + 0 <= $2 AND (ch.reclaim_lease IS NULL OR ch.reclaim_lease <= $2)
 RETURNING ch.id, ch.app_key
+
+-- name: return_channels
+-- Claimed and not visited: as before. $1 channel ids, sorted; $2 end of the lease
+-- index: channels_pkey
+UPDATE channels ch SET reclaim_lease = NULL, next_reclaim_at = least(ch.next_reclaim_at, ch.due_since)
+FROM unnest($1::bigint[]) AS u (id)
+-- CASE: the plan is to begin with the ids, whatever is known of leases
+WHERE ch.id = u.id AND CASE WHEN ch.reclaim_lease = $2 THEN true ELSE false END
+
+-- name: has_lease
+-- $1 channel, $2 end of the lease
+-- index: channels_pkey
+SELECT EXISTS (SELECT 1 FROM channels WHERE id = $1 AND reclaim_lease = $2)
 
 -- rule: participants
 -- Who takes part in the channel ch, with the marks that the floor looks at: settled cutoffs, and a device that has nothing.
@@ -268,28 +293,35 @@ SELECT * FROM {{retention.participants}} p WHERE p.user_id = ANY (m.recipients |
 -- Somebody deleted the row m by its id: that he does not need it says nothing of the others.
 EXISTS (SELECT 1 FROM hidden_messages h WHERE h.channel_id = m.channel_id AND h.position = m.position)
 
+-- name: get_batch
+-- Where the next $2 rows above the grant begin and end. What commits after this statement lies at or above the end.
+-- $1 channel, $2 most rows
+-- index: messages
+-- index: channels_pkey
+SELECT ch.reclaimed_to, coalesce(
+    (SELECT m.position FROM messages m WHERE m.channel_id = $1 AND m.position >= ch.reclaimed_to
+        ORDER BY m.position OFFSET $2 LIMIT 1),
+    ch.last_position + 1
+) AS ends
+FROM channels ch WHERE ch.id = $1
+
 -- name: get_floor
--- The Floor rule, below the end of a batch of $2 rows: the lowest position that somebody may still be given in history,
+-- The Floor rule, below the end of a batch: the lowest position that somebody may still be given in history,
 -- as missed, or as compensation on a device that has nothing. Settled cutoffs only; no row is locked, and the channel's end
 -- is of the same snapshot. The cost does not grow with the members for each row: of what is for everybody, the two who
 -- reach back furthest need a row if anyone does, since only its sender can be excepted; what is for some is asked of those.
 -- A row that somebody hid by id is asked of everybody. A hold on anything here keeps everything, and so does a receipt that
 -- is still to be counted.
--- $1 channel, $2 most rows, $3 missed from, $4 window from, $5 now
+-- $1 channel, $2 where the batch begins, $3 where it ends, $4 missed from, $5 window from, $6 now
 -- index: messages
 -- index: conversations_pkey
 WITH ch AS MATERIALIZED (
-    SELECT ch.type, ch.last_position, ch.reclaimed_to, ch.settled_history_cutoff, ch.settled_sync_cutoff,
+    SELECT ch.type, ch.last_position, ch.settled_history_cutoff, ch.settled_sync_cutoff,
         CASE WHEN ch.dismissed_at IS NULL THEN {{channels.expiry}} END AS expires_at,
         {{channels.max_age}} AS max_age, {{channels.policy_from}} AS policy_from, {{channels.held}} AS held
-    FROM (SELECT $5::bigint AS now) t CROSS JOIN channels ch WHERE ch.id = $1
+    FROM (SELECT $6::bigint AS now) t CROSS JOIN channels ch WHERE ch.id = $1
 ), b AS MATERIALIZED (
-    SELECT coalesce(
-        (SELECT m.position FROM messages m WHERE m.channel_id = $1 AND m.position >= ch.reclaimed_to
-            ORDER BY m.position OFFSET $2 LIMIT 1),
-        ch.last_position + 1
-    ) AS ends, $3::bigint AS missed_from, $4::bigint AS window_from
-    FROM ch
+    SELECT $4::bigint AS missed_from, $5::bigint AS window_from
 ), everybody AS MATERIALIZED (
     SELECT p.* FROM ch CROSS JOIN b CROSS JOIN LATERAL {{retention.participants}} p
     UNION ALL
@@ -304,11 +336,11 @@ WITH ch AS MATERIALIZED (
 ), sync_low AS MATERIALIZED (
     SELECT * FROM everybody ORDER BY sync_from LIMIT 2
 )
-SELECT b.ends, ch.last_position + 1 AS tip, ch.expires_at, ch.max_age, ch.held, EXISTS (
+SELECT ch.last_position + 1 AS tip, ch.expires_at, ch.max_age, ch.held, EXISTS (
         SELECT 1 FROM clean_requests r WHERE r.channel_id = $1 AND r.state = 'applied' AND r.counted_at IS NULL
     ) AS uncounted,
     (SELECT m.position FROM messages m
-        WHERE m.channel_id = $1 AND m.position >= ch.reclaimed_to AND m.position < b.ends
+        WHERE m.channel_id = $1 AND m.position >= $2 AND m.position < $3
             AND m.position >= (SELECT min(history_from) FROM history_low) AND CASE WHEN m.recipients IS NOT NULL
             THEN EXISTS (SELECT 1 FROM {{retention.addressees}} v WHERE m.position >= v.history_from AND {{messages.shown}})
             WHEN {{retention.hidden_by_some}}
@@ -317,14 +349,14 @@ SELECT b.ends, ch.last_position + 1 AS tip, ch.expires_at, ch.max_age, ch.held, 
             END
         ORDER BY m.position LIMIT 1) AS history,
     (SELECT m.position FROM messages m
-        WHERE m.channel_id = $1 AND m.position >= ch.reclaimed_to AND m.position < b.ends
+        WHERE m.channel_id = $1 AND m.position >= $2 AND m.position < $3
             AND m.position >= (SELECT min(missed_low) FROM missed_low) AND CASE WHEN m.recipients IS NULL
             THEN EXISTS (SELECT 1 FROM missed_low v WHERE {{delivery.missed}})
             ELSE EXISTS (SELECT 1 FROM {{retention.addressees}} v WHERE {{delivery.missed}})
             END
         ORDER BY m.position LIMIT 1) AS missed,
     (SELECT m.position FROM messages m
-        WHERE m.channel_id = $1 AND m.position >= ch.reclaimed_to AND m.position < b.ends
+        WHERE m.channel_id = $1 AND m.position >= $2 AND m.position < $3
             AND m.position >= greatest(b.window_from, (SELECT min(sync_from) FROM sync_low)) AND CASE WHEN m.recipients IS NOT NULL
             THEN EXISTS (SELECT 1 FROM {{retention.addressees}} v WHERE {{delivery.compensated}})
             WHEN {{retention.hidden_by_some}} THEN EXISTS (SELECT 1 FROM everybody v WHERE {{delivery.compensated}})
@@ -336,16 +368,16 @@ FROM b CROSS JOIN ch
 
 -- name: grant
 -- The floor as a value: it was computed in a statement before this one, whose snapshot no later append is in. It never
--- falls. $1 channel, $2 floor
+-- falls. Nothing where the lease is another's. $1 channel, $2 floor, $3 end of the lease
 -- index: channels_pkey
-UPDATE channels SET reclaimed_to = greatest(reclaimed_to, $2::bigint) WHERE id = $1
+UPDATE channels SET reclaimed_to = greatest(reclaimed_to, $2::bigint) WHERE id = $1 AND reclaim_lease = $3
 
 -- name: delete_reclaimed
--- The only DELETE on messages. It takes what lies below the grant, whatever the caller thinks the grant is.
--- $1 channel, $2 below
+-- The only DELETE on messages. It takes what lies below the grant, whatever the caller thinks the grant is, and nothing
+-- where the lease is another's. $1 channel, $2 below, $3 from (what went before is passed by no more), $4 end of the lease
 -- index: messages
-DELETE FROM messages m WHERE m.channel_id = $1 AND m.position < $2
-    AND m.position < (SELECT ch.reclaimed_to FROM channels ch WHERE ch.id = $1)
+DELETE FROM messages m WHERE m.channel_id = $1 AND m.position >= $3 AND m.position < $2
+    AND m.position < (SELECT ch.reclaimed_to FROM channels ch WHERE ch.id = $1 AND ch.reclaim_lease = $4)
 
 -- name: delete_hidden
 -- What one user hid needs no row any more once the message is gone. $1 channel
@@ -419,7 +451,28 @@ WHERE r.channel_id = u.channel_id AND r.id = u.id AND NOT EXISTS (
 -- name: release_channel
 -- The visit is over: look again when time alone may raise the floor, unless something marked the channel due meanwhile.
 -- What was sent during the visit was not looked at: it is within $5.
--- $1 channel, $2 end of the lease, $3 next look or null, $4 where the channel ended for the floor, $5 a look for the rest
+-- $1 channel, $2 end of the lease, $3 next look or null, $4 where the channel ended for the floor, $5 a look for the rest,
+-- $6 whether it came to its end
 -- index: channels_pkey
-UPDATE channels SET next_reclaim_at = CASE WHEN last_position >= $4 THEN least($3, $5::bigint) ELSE $3 END
-WHERE id = $1 AND next_reclaim_at = $2
+UPDATE channels SET reclaim_lease = NULL, due_since = CASE WHEN NOT $6 THEN due_since END,
+    next_reclaim_at = CASE WHEN next_reclaim_at <> $2 THEN next_reclaim_at
+        WHEN last_position >= $4 THEN least($3, $5::bigint) ELSE $3 END
+WHERE id = $1 AND reclaim_lease = $2
+
+-- name: get_page_end
+-- $1 channel, $2 most
+-- index: channels_pkey
+SELECT id FROM channels WHERE id >= $1 ORDER BY id OFFSET $2 LIMIT 1
+
+-- name: get_needing
+-- The first of some channels that has a message of a month at or above its grant. Most are passed by without a look at
+-- messages: they ended before it, or are granted beyond it. $1 where the month begins, $2 where it ends, $3 first channel,
+-- $4 below this one
+-- index: channels_pkey
+-- index: messages
+SELECT ch.id FROM channels ch
+WHERE ch.id >= $3 AND ch.id < $4 AND ch.last_position >= $1 AND ch.reclaimed_to < $2 AND CASE WHEN EXISTS (
+    SELECT 1 FROM messages m
+    WHERE m.channel_id = ch.id AND m.position >= $1 AND m.position < $2 AND m.position >= ch.reclaimed_to
+) THEN true ELSE false END
+ORDER BY ch.id LIMIT 1

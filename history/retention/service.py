@@ -23,6 +23,7 @@ from history.retention.model import (
     Accepted,
     ApplyReport,
     CleanDraft,
+    Journalled,
     Overtaken,
     Pair,
     merged,
@@ -72,19 +73,24 @@ class Cleans:
         async def work() -> ApplyReport:
             async with self._database.writing() as connection:
                 reaches = await self._reaches(connection, pairs, now=now)
-                seen = await self._mark_everyone(connection, pairs, now=now)
-                await store.lock_pairs(connection, pairs)
                 rows = await store.list_unapplied(connection, pairs)
-                if not seen <= {row.id for row in rows}:
-                    raise Overtaken
                 if rows:
-                    # before the cutoffs rise: a receipt tells what could be read without its request
-                    if unseen := [row for row in rows if row.id not in seen]:
-                        await store.insert_clean_marks(connection, unseen, now=now)
-                    await store.update_applied(connection, rows, reaches, now=now)
+                    everyones = [row for row in rows if row.pair.user_id == EVERYONE]
+                    users = [row for row in rows if row.pair.user_id != EVERYONE]
+                    # before the locks for everyone, since a group may have 100,000 members: they are of one snapshot all
+                    # the same, and what cannot be of it, as joining, lies above the cutoffs
+                    if everyones:
+                        await store.insert_clean_marks(connection, everyones, now=now)
                     await store.update_cutoffs(connection, merged(rows), settled=False)
-                highest = await store.list_highest_cutoffs(connection, pairs)
-            forged = [pair for pair, score in scores.items() if score is not None and score > highest[pair]]
+                    if users:
+                        await store.insert_clean_marks(connection, users, now=now)
+                    # under the locks of what was raised: what was cancelled meanwhile is not raised after all
+                    if await store.update_applied(connection, rows, reaches, now=now) != len(rows):
+                        raise Overtaken
+                highest = await self._highest(connection, scores, rows)
+            forged = [
+                pair for pair, score in scores.items() if score is not None and score > highest.get(pair, -1)
+            ]
             return ApplyReport(applied=len(rows), forged=forged)
 
         for left in reversed(range(_OVERTAKEN_TRIES)):
@@ -96,16 +102,15 @@ class Cleans:
                     raise
         raise AssertionError("unreachable")
 
-    async def _mark_everyone(self, connection: Connection, pairs: Sequence[Pair], *, now: int) -> set[UUID]:
-        """Write down what everyone's requests will be counted against, before any lock: a group may have 100,000 members.
-
-        It is of one snapshot all the same. What cannot be of it, as joining, lies above the cutoffs.
-        """
-        everyones = [pair for pair in pairs if pair.user_id == EVERYONE]
-        rows = await store.list_unapplied(connection, everyones) if everyones else []
-        if rows:
-            await store.insert_clean_marks(connection, rows, now=now)
-        return {row.id for row in rows}
+    async def _highest(
+        self, connection: Connection, scores: Mapping[Pair, int | None], rows: Sequence[Journalled]
+    ) -> dict[Pair, int]:
+        """The highest cutoff that a request of each pair had; the journal is asked where these rows do not reach the score."""
+        highest = {pair: cutoffs.history for pair, cutoffs in merged(rows).items()}
+        asked = [
+            pair for pair, score in scores.items() if score is not None and score > highest.get(pair, -1)
+        ]
+        return highest | (await store.list_highest_cutoffs(connection, sorted(asked)) if asked else {})
 
     async def forgotten(self, *, accepted_before: int) -> list[Pair]:
         """Pairs with work that the queue seems to have lost."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from history.database import Connection, Row
 from history.delivery.model import Reach
 from history.media import store as media_store
 from history.messages import store as messages_store
+from history.messages.model import Month
 from history.queries import statement
 from history.retention.model import (
     EVERYONE,
@@ -22,6 +24,8 @@ from history.retention.model import (
     Cutoffs,
     Floor,
     Journalled,
+    LeaseLost,
+    MonthInUse,
     Overtaken,
     Pair,
 )
@@ -127,17 +131,20 @@ async def list_highest_cutoffs(connection: Connection, pairs: Sequence[Pair]) ->
 
 
 async def update_cutoffs(connection: Connection, cutoffs: Mapping[Pair, Cutoffs], *, settled: bool) -> None:
-    """Raise marks, or their settled twins. Never an insert: no clean makes a participant."""
+    """Raise marks, or their settled twins. Never an insert: no clean makes a participant.
+
+    Who was not locked is locked by it: channels before conversations, as joining does, in the order of keys.
+    """
     verb = "settle" if settled else "raise"
     rows = sorted(
         (pair.channel_id, pair.user_id, it.history, it.sync, it.media) for pair, it in cutoffs.items()
     )
     users = [row for row in rows if row[1] != EVERYONE]
     channels = [(id_, *marks) for id_, user, *marks in rows if user == EVERYONE]
-    if users:
-        await connection.execute(statement("retention", f"{verb}_conversation_cutoffs"), *_columns(users, 5))
     if channels:
         await connection.execute(statement("retention", f"{verb}_channel_cutoffs"), *_columns(channels, 4))
+    if users:
+        await connection.execute(statement("retention", f"{verb}_conversation_cutoffs"), *_columns(users, 5))
 
 
 async def insert_clean_marks(connection: Connection, rows: Sequence[Journalled], *, now: int) -> None:
@@ -151,13 +158,16 @@ async def insert_clean_marks(connection: Connection, rows: Sequence[Journalled],
 
 async def update_applied(
     connection: Connection, rows: Sequence[Journalled], reaches: Mapping[str, Reach], *, now: int
-) -> None:
-    """These requests are in the cutoffs now."""
+) -> int:
+    """These requests are in the cutoffs now; of how many that is news."""
     seen = ((row, reaches[row.pair.app_key]) for row in rows)
     columns = _columns(
         ((row.pair.channel_id, row.id, reach.missed_from, reach.window_from) for row, reach in seen), 4
     )
-    await connection.execute(statement("retention", "update_applied"), *columns[:2], now, *columns[2:])
+    status: str = await connection.execute(
+        statement("retention", "update_applied"), *columns[:2], now, *columns[2:]
+    )
+    return int(status.removeprefix("UPDATE "))
 
 
 async def get_cancelling(
@@ -233,27 +243,37 @@ async def list_due_channels(connection: Connection, *, now: int, most: int) -> l
 
 
 async def claim_channels(
-    connection: Connection, channel_ids: Iterable[int], *, now: int, lease_ends: int
+    connection: Connection, channel_ids: Iterable[int], *, now: int, lease: int
 ) -> dict[int, str]:
-    """The app keys of those that are ours until the lease ends."""
-    rows = await connection.fetch(
-        statement("retention", "claim_channels"), sorted(channel_ids), now, lease_ends
-    )
+    """The app keys of those that are ours until the lease ends; its end names it in all that follows."""
+    rows = await connection.fetch(statement("retention", "claim_channels"), sorted(channel_ids), now, lease)
     return {row["id"]: row["app_key"] for row in rows}
 
 
+async def return_channels(connection: Connection, channel_ids: Iterable[int], *, lease: int) -> None:
+    """Let go channels that were claimed and not visited: they are due as before."""
+    await connection.execute(statement("retention", "return_channels"), sorted(channel_ids), lease)
+
+
+async def check_lease(connection: Connection, channel_id: int, lease: int) -> None:
+    """LeaseLost where another worker has claimed the channel meanwhile."""
+    if not await connection.fetchval(statement("retention", "has_lease"), channel_id, lease):
+        raise LeaseLost
+
+
 async def get_floor(connection: Connection, channel_id: int, reach: Reach, *, most: int, now: int) -> Floor:
-    """The floor of a channel below the end of its next `most` rows."""
-    row = await connection.fetchrow(
-        statement("retention", "get_floor"), channel_id, most, reach.missed_from, reach.window_from, now
+    """The floor of a channel below the end of its next `most` rows; LookupError where there is no channel."""
+    # first where these end, so that the floor is planned for their months alone: no later message is below that
+    batch = await connection.fetchrow(statement("retention", "get_batch"), channel_id, most)
+    row = batch and await connection.fetchrow(
+        statement("retention", "get_floor"), channel_id, *batch, reach.missed_from, reach.window_from, now
     )
-    if row is None:
-        nobody = dict.fromkeys(_RULES, NEVER)
-        return Floor(**nobody, end=0, tip=0, expires_at=None, max_age=None, held=False, uncounted=False)
+    if batch is None or row is None:
+        raise LookupError("a channel's row is never deleted")
     needed = {name: NEVER if row[name] is None else row[name] for name in _RULES}
     return Floor(
         **needed,
-        end=row["ends"],
+        end=batch["ends"],
         tip=row["tip"],
         expires_at=row["expires_at"],
         max_age=row["max_age"],
@@ -262,9 +282,11 @@ async def get_floor(connection: Connection, channel_id: int, reach: Reach, *, mo
     )
 
 
-async def grant(connection: Connection, channel_id: int, floor: int) -> None:
-    """Messages below may be deleted from now on."""
-    await connection.execute(statement("retention", "grant"), channel_id, floor)
+async def grant(connection: Connection, channel_id: int, floor: int, *, lease: int) -> None:
+    """Messages below may be deleted from now on; LeaseLost where another worker has claimed the channel meanwhile."""
+    status: str = await connection.execute(statement("retention", "grant"), channel_id, floor, lease)
+    if status != "UPDATE 1":
+        raise LeaseLost
 
 
 async def _deleted(connection: Connection, name: str, *arguments: object) -> int:
@@ -272,9 +294,11 @@ async def _deleted(connection: Connection, name: str, *arguments: object) -> int
     return int(status.removeprefix("DELETE "))
 
 
-async def delete_reclaimed(connection: Connection, channel_id: int, below: int) -> int:
-    """Delete what is below both; how many rows went."""
-    return await _deleted(connection, "delete_reclaimed", channel_id, below)
+async def delete_reclaimed(
+    connection: Connection, channel_id: int, below: int, *, above: int, lease: int
+) -> int:
+    """Delete from `above` on what is below this and the grant; how many rows: none where another worker has the channel."""
+    return await _deleted(connection, "delete_reclaimed", channel_id, below, above, lease)
 
 
 async def finish_reclaimed(
@@ -316,12 +340,66 @@ async def _delete_marks(connection: Connection, requests: Sequence[Row], *, most
 
 
 async def release_channel(
-    connection: Connection, channel_id: int, *, lease: int, next_look: int | None, tip: int, look_at_rest: int
+    connection: Connection,
+    channel_id: int,
+    *,
+    lease: int,
+    next_look: int | None,
+    tip: int,
+    look_at_rest: int,
+    finished: bool,
 ) -> None:
-    """Set when to look again, unless something marked the channel due since the lease was taken.
+    """Let a channel go and set when to look again, unless something marked it due since it was claimed.
 
-    What was sent above `tip` meanwhile is looked at by `look_at_rest`.
+    What was sent above `tip` meanwhile is looked at by `look_at_rest`. One that is not finished has been due all the time.
     """
     await connection.execute(
-        statement("retention", "release_channel"), channel_id, lease, next_look, tip, look_at_rest
+        statement("retention", "release_channel"), channel_id, lease, next_look, tip, look_at_rest, finished
     )
+
+
+async def get_page_end(connection: Connection, first: int, *, most: int) -> int | None:
+    """The channel after the next `most` of them, from `first` on; None where there are no more."""
+    end: int | None = await connection.fetchval(statement("retention", "get_page_end"), first, most)
+    return end
+
+
+async def get_needing(connection: Connection, month: Month, *, first: int, end: int | None) -> int | None:
+    """The first channel of a page with a message of the month that is not granted; MonthInUse where it takes too long."""
+    with _in_use():
+        needing: int | None = await connection.fetchval(
+            statement("retention", "get_needing"),
+            month.first,
+            month.next().first,
+            first,
+            NEVER if end is None else end,
+        )
+    return needing
+
+
+async def lock_month(connection: Connection, month: Month) -> None:
+    """Keep everybody from writing into a month; MonthInUse where that cannot be had at once."""
+    with _in_use():
+        await connection.execute("SET LOCAL lock_timeout = '50ms'")
+        await connection.execute("SET LOCAL statement_timeout = '2s'")
+        await connection.execute(f"LOCK TABLE {month.table} IN SHARE ROW EXCLUSIVE MODE")
+
+
+async def drop_month(connection: Connection, month: Month) -> None:
+    """Drop a month that the caller has locked and found to be below every grant; MonthInUse as above."""
+    with _in_use():
+        await connection.execute(f"DROP TABLE {month.table}")
+
+
+@contextmanager
+def _in_use() -> Iterator[None]:
+    try:
+        yield
+    except (
+        asyncpg.LockNotAvailableError,
+        asyncpg.QueryCanceledError,
+        asyncpg.DeadlockDetectedError,
+        # another worker has dropped it
+        asyncpg.UndefinedTableError,
+    ) as exc:
+        raise MonthInUse from exc

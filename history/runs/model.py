@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from history.axis import SECOND
@@ -13,6 +13,7 @@ LATE = 300 * SECOND
 """A channel that is due is usually visited within a second or two."""
 SILENT = 3 * WINDOW
 """A job takes a minute at most: without a row for so long, no worker runs."""
+_TOLD_EVERY = 5 * SECOND
 MOST_COUNTED = 10_000
 """Due channels are counted up to here for each app, so that looking at a backlog costs the same however long it is."""
 
@@ -24,7 +25,8 @@ class Backlog:
     due: int
     """How many, up to MOST_COUNTED."""
     age: int
-    """For how long the first of them has been due, in microseconds; 0 where none is."""
+    """For how long the first of them has been due, in microseconds, also where visits left it before its end; 0 where none
+    is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,12 @@ class Run:
     deleted: int
     appended: int
     """Messages that came in meanwhile, as the API processes told."""
+    bytes_before: int | None = None
+    """What the messages of all apps took on disk when it began; None in a run of an older version."""
+    bytes_after: int | None = None
+    """And after the last month that was dropped in it; without one, as before."""
+    dropped_months: Sequence[str] = ()
+    """Partitions that were dropped whole."""
 
     def is_over(self, now: int) -> bool:
         """Whether its minute has passed."""
@@ -74,6 +82,13 @@ class Run:
         end, and no more messages were deleted than came in."""
         late = self.backlog_age > LATE or self.unfinished > 0
         return not late or self.deleted > self.appended
+
+
+def inflow(appended: Mapping[int, int], *, now: int) -> float:
+    """Messages a second that come in, by what was told by the minute: in this one or the last, whichever were more."""
+    this = now - now % WINDOW
+    over = max(_TOLD_EVERY, now - this)
+    return max(appended.get(this - WINDOW, 0) / WINDOW, appended.get(this, 0) / over) * SECOND
 
 
 def behind(runs: Sequence[Run]) -> str | None:

@@ -19,7 +19,7 @@ from history.database import Database
 from history.errors import InvalidInput
 from history.retention.model import ReclaimReport
 from history.runs import store
-from history.runs.model import MOST_COUNTED, NO_WORK, SILENT, WINDOW, Run, Work, behind, silent
+from history.runs.model import MOST_COUNTED, NO_WORK, SILENT, WINDOW, Run, Work, behind, inflow, silent
 
 LINE_GOOD_FOR = 10 * SECOND
 """Load balancers ask for the line often."""
@@ -44,7 +44,8 @@ class Runs:
         if started_at != self._begun:
             async with self._database.reading() as connection:
                 apps = await apps_store.list_apps(connection)
-            await self._add(started_at, {app.app_key: NO_WORK for app in apps})
+                size = await store.get_bytes(connection)
+            await self._add(started_at, {app.app_key: NO_WORK for app in apps}, size=size)
             self._begun = started_at
         return started_at
 
@@ -54,7 +55,25 @@ class Runs:
             started_at, {app_key: _sum(app_key, reports) for app_key in {one.app_key for one in reports}}
         )
 
-    async def _add(self, started_at: int, work: dict[str, Work]) -> None:
+    async def record_dropped(self, started_at: int, months: Sequence[str]) -> int:
+        """Tell the run in which they were dropped of months, and what messages take on disk now, in bytes."""
+        async with self._database.reading() as connection:
+            size = await store.get_bytes(connection)
+
+        async def write() -> None:
+            async with self._database.writing() as connection:
+                await store.add_dropped(connection, started_at, months, size=size)
+
+        await self._database.retrying(write)
+        return size
+
+    async def inflow(self) -> float:
+        """How many messages a second come in, of all apps."""
+        now = self._clock.now()
+        async with self._database.reading() as connection:
+            return inflow(await store.get_inflow(connection, first=_window(now) - WINDOW), now=now)
+
+    async def _add(self, started_at: int, work: dict[str, Work], *, size: int | None = None) -> None:
         now = self._clock.now()
         async with self._database.reading() as connection:
             measured = {
@@ -67,7 +86,7 @@ class Runs:
 
         async def write() -> None:
             async with self._database.writing() as connection:
-                await store.upsert_runs(connection, started_at, measured)
+                await store.upsert_runs(connection, started_at, measured, size=size)
 
         await self._database.retrying(write)
 

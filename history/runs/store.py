@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from history.database import Connection, Row
 from history.queries import statement
@@ -10,7 +10,8 @@ from history.runs.model import Backlog, Run, Work
 
 
 def _run(row: Row) -> Run:
-    return Run(**{name: row[name] for name in Run.__dataclass_fields__})
+    fields = {name: row[name] for name in Run.__dataclass_fields__}
+    return Run(**{**fields, "dropped_months": tuple(row["dropped_months"])})
 
 
 async def get_backlog(connection: Connection, app_key: str, *, now: int, most: int) -> Backlog:
@@ -22,9 +23,9 @@ async def get_backlog(connection: Connection, app_key: str, *, now: int, most: i
 
 
 async def upsert_runs(
-    connection: Connection, started_at: int, apps: Mapping[str, tuple[Backlog, Work]]
+    connection: Connection, started_at: int, apps: Mapping[str, tuple[Backlog, Work]], *, size: int | None
 ) -> None:
-    """Begin the runs of these apps, or add to them what was done and say what is left."""
+    """Begin the runs of these apps, with the bytes that messages take, or add to them what was done and say what is left."""
     rows = sorted(apps.items())
     await connection.execute(
         statement("runs", "upsert_runs"),
@@ -35,7 +36,25 @@ async def upsert_runs(
         [work.done for _, (_, work) in rows],
         [work.unfinished for _, (_, work) in rows],
         [work.deleted for _, (_, work) in rows],
+        size,
     )
+
+
+async def get_bytes(connection: Connection) -> int:
+    """What messages take on disk, with indexes and TOAST."""
+    size: int = await connection.fetchval(statement("runs", "get_bytes"))
+    return size
+
+
+async def add_dropped(connection: Connection, started_at: int, months: Sequence[str], *, size: int) -> None:
+    """Tell the runs of a minute of months that were dropped, and the bytes that messages take after it."""
+    await connection.execute(statement("runs", "add_dropped"), started_at, months, size)
+
+
+async def get_inflow(connection: Connection, *, first: int) -> dict[int, int]:
+    """What came in for all apps in each minute from `first` on, where somebody told."""
+    rows = await connection.fetch(statement("runs", "get_inflow"), first)
+    return {row["started_at"]: row["appended"] for row in rows}
 
 
 async def add_appended(connection: Connection, started_at: int, messages: Mapping[str, int]) -> set[str]:

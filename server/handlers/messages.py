@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-import msgspec
-
 from history.apps.model import App
 from history.axis import MILLISECOND
 from history.channels.model import ChannelKey, ChannelType, channel_key
-from history.errors import InvalidInput, TooLong
+from history.errors import InvalidInput
 from history.messages.model import LONGEST_RANGE_MS, Draft, Flags, Message, Range
 from server import parse
 from server.calls import Call, Handler, Reply
-from server.drafts import check_storage, draft
+from server.drafts import check_storage, draft, kept_metadata
 from server.wire import messages as wire
 
 _DEFAULT_PAGE = 10
-LONGEST_METADATA_VALUE = 4_096
 _T = TypeVar("_T", bound=wire.Sent)
 
 
@@ -168,7 +165,7 @@ def _draft(
     echo: bool,
     recipients: tuple[str, ...] | None = None,
 ) -> Draft:
-    metadata = _metadata(body)
+    metadata = kept_metadata(body.metadata, kept=bool(body.hasMetadata))
     return draft(
         app,
         type_,
@@ -182,21 +179,6 @@ def _draft(
         metadata=metadata,
         client_key=body.clientMessageId,
     )
-
-
-def _metadata(body: wire.Send) -> str | None:
-    """The metadata as it is stored: a value that is no text is kept as its JSON."""
-    if not body.metadata:
-        return None
-    values = {
-        key: value if isinstance(value, str) else msgspec.json.encode(value).decode()
-        for key, value in body.metadata.items()
-    }
-    for key, value in values.items():
-        if len(value) > LONGEST_METADATA_VALUE:
-            field = f"metadata.{key}"
-            raise TooLong(field, f"{field} is too long: at most {LONGEST_METADATA_VALUE} characters.")
-    return msgspec.json.encode(values).decode() if body.hasMetadata else None
 
 
 def _range(body: wire.HistoryList) -> Range:

@@ -35,4 +35,7 @@ def _run(run: Run, *, now: int) -> wire.RunView:
         drain=round(run.per_second(run.deleted, now=now), 3),
         inflow=round(run.per_second(run.appended, now=now), 3),
         keepsUp=run.keeps_up if over else None,
+        bytesBefore=run.bytes_before,
+        bytesAfter=run.bytes_after,
+        droppedMonths=[month.removeprefix("messages_").replace("_", "-") for month in run.dropped_months],
     )

@@ -178,9 +178,10 @@ class RunsQuery(Struct, kw_only=True):
 
 
 class RunView(Struct, kw_only=True):
-    """A minute of the retention job: channels that were due, done and left; messages deleted and received, also a second.
+    """A minute of the retention job: channels that were due, done and left; messages deleted and received, also a second; what
+    the messages of all apps took on disk when it began, and after the last month that was dropped in it.
 
-    endedAt and keepsUp are null while it goes on.
+    endedAt and keepsUp are null while it goes on, the bytes in runs of an older version.
     """
 
     startedAt: int
@@ -195,6 +196,9 @@ class RunView(Struct, kw_only=True):
     drain: float
     inflow: float
     keepsUp: bool | None
+    bytesBefore: int | None
+    bytesAfter: int | None
+    droppedMonths: list[str]
 
 
 class RunPage(Struct, omit_defaults=True):

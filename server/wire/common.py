@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from history.channels.model import MOST_ID_CHARACTERS
+from history.cursors import MOST_ID_CHARACTERS
 
 Id = Annotated[str, Meta(min_length=1, max_length=MOST_ID_CHARACTERS)]
 Ids = Annotated[list[Id], Meta(min_length=1, max_length=1000)]

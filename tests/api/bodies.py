@@ -15,6 +15,7 @@ OF_APP = "/admin/apps/{appKey}"
 RECALL_BY_SENDER = "/v4/channel/message/recall-by-sender"
 HIDE = "/v4/channel/message/history/hide"
 EXPLAIN = "/v4/message/explain"
+IMPORT, EXPORT = "/v4/message/import", "/v4/message/export"
 UPLOAD, FILE = "/v1/media", "/v1/media/{mediaId}"
 POLICIES = (f"{OF_APP}/policies/{{channelType}}", f"{OF_APP}/policies/{{channelType}}/{{channelId}}")
 SENDS = {kind: f"/v4/{kind}-channel/message/send" for kind in ("direct", "group", "open", "system")}
@@ -303,6 +304,8 @@ def bodies(scene: Scene, now: int) -> dict[tuple[str, str], dict[str, Any] | Non
         ("DELETE", f"{OF_APP}/holds/{{holdId}}"): None,
         ("GET", f"{OF_APP}/media"): None,
         ("DELETE", f"{OF_APP}/media/{{mediaId}}"): None,
+        ("POST", IMPORT): None,
+        ("GET", EXPORT): None,
         ("POST", UPLOAD): None,
         ("GET", FILE): None,
         **{("PUT", path): {"maxAgeDays": DAYS, "confirm": "x"} for path in POLICIES},

@@ -48,6 +48,8 @@ async def test_runs_tell_what_was_done_beside_what_came(api: Api) -> None:
     for _ in range(3):
         await api.send()
     await services(api).runs.tell_appended(services(api).messages.appended)
+    [[size]] = await api.rows("SELECT bytes_before FROM retention_runs")
+    assert size > 0
     run = {
         "startedAt": NOON // MILLISECOND,
         "endedAt": None,
@@ -61,6 +63,9 @@ async def test_runs_tell_what_was_done_beside_what_came(api: Api) -> None:
         "drain": 6.0,
         "inflow": 0.1,
         "keepsUp": None,
+        "bytesBefore": size,
+        "bytesAfter": size,
+        "droppedMonths": [],
     }
     assert await page(api) == {"runs": [run]}
     api.clock.advance(WINDOW)
@@ -72,6 +77,22 @@ async def test_runs_tell_what_was_done_beside_what_came(api: Api) -> None:
         "keepsUp": True,
     }
     assert await page(api) == {"runs": [over]}
+
+
+async def test_runs_tell_of_dropped_months_and_of_their_bytes(api: Api) -> None:
+    """Of what an older version left, that nobody measured."""
+    await begun(api, 2)
+    await services(api).runs.record_dropped(NOON + WINDOW, ["messages_2025_12", "messages_2026_01"])
+    await api.rows(
+        "UPDATE retention_runs SET bytes_before = 900000, bytes_after = 100 WHERE started_at > $1", NOON
+    )
+    await api.rows(
+        "UPDATE retention_runs SET bytes_before = NULL, bytes_after = NULL WHERE started_at = $1", NOON
+    )
+    told = [
+        (run["droppedMonths"], run["bytesBefore"], run["bytesAfter"]) for run in (await page(api))["runs"]
+    ]
+    assert told == [(["2025-12", "2026-01"], 900_000, 100), ([], None, None)]
 
 
 async def test_pages_follow_one_another_without_a_gap(api: Api) -> None:

@@ -94,8 +94,9 @@ async def variables(api: Api) -> dict[str, str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where he stands: with a picture to upload."""
+    """Where he stands: with a picture to upload, and lines to import."""
     (tmp_path / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "messages.ndjson").write_bytes(b'{"channelType":3}\n')
     return tmp_path
 
 

@@ -20,10 +20,16 @@ ROOT = Path(__file__).parents[2]
 FEATURES = sorted(path.parent.name for path in ROOT.glob("history/*/queries.sql"))
 PRODUCT = ("history", "server", "worker", "cli", "migrations")
 UNDER_LOCKS = {
+    "get_batch",
     "get_floor",
+    "has_lease",
     "list_unapplied",
+    "list_stands",
+    "list_known_keys",
+    "list_there",
     "list_channels_after",
     "lock_members",
+    "list_removed",
     "list_forgettable",
     "list_outdated",
     "share_media",
@@ -208,16 +214,40 @@ def _product_text() -> Iterator[tuple[str, str]]:
 
 
 def test_one_statement_deletes_messages_and_only_below_the_grant() -> None:
-    """Nothing else deletes, truncates, drops or detaches them."""
+    """Nothing else deletes, truncates or detaches them, and one drops a month of them."""
     delete = re.compile(r"\bDELETE\s+FROM\s+(ONLY\s+)?messages", re.IGNORECASE)
     assert [(name, len(delete.findall(text))) for name, text in _product_text() if delete.search(text)] == [
         ("history/retention/queries.sql", 1)
     ]
     sql = _bare(blocks("retention")["delete_reclaimed"].sql)
     assert delete.search(sql)
-    assert "position < (SELECT ch.reclaimed_to FROM channels ch WHERE ch.id = $1)" in sql
-    other = re.compile(r"\bTRUNCATE\s+(TABLE\s+)?\w|\bDROP\s+TABLE\b|\bDETACH\s+PARTITION\b", re.IGNORECASE)
+    assert (
+        "position < (SELECT ch.reclaimed_to FROM channels ch WHERE ch.id = $1 AND ch.reclaim_lease = $4)"
+        in sql
+    )
+    other = re.compile(r"\bTRUNCATE\s+(TABLE\s+)?\w|\bDETACH\s+PARTITION\b", re.IGNORECASE)
     assert [name for name, text in _product_text() if other.search(text)] == []
+    drop = re.compile(r"\bDROP\s+TABLE\b", re.IGNORECASE)
+    assert [(name, len(drop.findall(text))) for name, text in _product_text() if drop.search(text)] == [
+        ("history/retention/store.py", 1)
+    ]
+
+
+def test_a_month_is_dropped_in_one_place_after_the_lock_and_the_question() -> None:
+    """All channels are asked whether they need a message at or above their grant."""
+    calls = [
+        (name, re.findall(r"store\.(lock_month|get_needing|drop_month)\(([^)]*)\)", text))
+        for name, text in _product_text()
+        if "drop_month(" in text and not name.endswith("store.py")
+    ]
+    assert [name for name, _ in calls if name.startswith("history/")] == ["history/retention/months.py"]
+    [(_, found)] = [call for call in calls if call[0].startswith("history/")]
+    assert found[-3:] == [
+        ("lock_month", "connection, month"),
+        ("get_needing", "connection, month, first=0, end=None"),
+        ("drop_month", "connection, month"),
+    ]
+    assert "m.position >= ch.reclaimed_to" in _bare(blocks("retention")["get_needing"].sql)
 
 
 def test_three_statements_change_messages_to_recall_one_or_to_edit_it() -> None:
@@ -314,14 +344,15 @@ async def _filled(url: str, many: int) -> asyncpg.Connection:
     for row in await connection.fetch(ahead):
         await connection.execute(f"DROP TABLE {row['name']}")
     await connection.execute(month)
-    await connection.execute(FILL.replace("{noon}", str(NOON)).replace("{many}", str(many)))
+    if many:
+        await connection.execute(FILL.replace("{noon}", str(NOON)).replace("{many}", str(many)))
     await connection.execute("SET plan_cache_mode = force_generic_plan")
     return connection
 
 
 async def _as_writer(url: str, many: int) -> asyncpg.Connection:
     connection = await _filled(url, many)
-    for setting, value in database._WRITER.items():
+    for setting, value in database.WRITER.items():
         await connection.execute(f"SET {setting} = {value}")
     return connection
 
@@ -329,12 +360,18 @@ async def _as_writer(url: str, many: int) -> asyncpg.Connection:
 def _first(plan: dict[str, Any]) -> str:
     """What the outer side of the join over the argument begins with."""
     joins = [node for node in _nodes(plan) if node["Node Type"] == "Nested Loop"]
-    return str(joins[-1]["Plans"][0]["Node Type"]) if joins else "no Nested Loop"
+    if not joins:
+        return "no Nested Loop"
+    first = joins[-1]["Plans"][0]
+    # one user's conversations by these are in the order of channels as well
+    if first.get("Index Name") in ("conversations_pkey", "conversations_by_user"):
+        return "Function Scan" if "user_id = " in first["Index Cond"] else "conversations of many users"
+    return str(first["Node Type"])
 
 
-@pytest.mark.parametrize("many", [10, 100_000])
+@pytest.mark.parametrize("many", [0, 10, 100_000])
 async def test_writers_lock_in_the_order_of_their_keys(database_url: str, many: int) -> None:
-    """On ten channels and on 10^5: nested loops with the sorted argument outside, no hash and no merge.
+    """On a new database, on ten channels and on 10^5: nested loops with the sorted argument outside, no hash and no merge.
 
     The journal's rows are not locked by these keys: whoever changes one holds its pair already.
     """

@@ -15,8 +15,10 @@ from server.calls import SERVICES, Caller
 from server.routes import ROUTES
 from tests.api.bodies import (
     ADMIN,
+    EXPORT,
     FILE,
     HIDE,
+    IMPORT,
     NOBODY,
     OF_APP,
     POLICIES,
@@ -48,6 +50,8 @@ COLUMNS = {
         ("POST", "/v4/channel/message/recall-by-sender"),
         ("POST", "/v4/channel/message/history/hide"),
         ("POST", "/v4/message/explain"),
+        ("POST", IMPORT),
+        ("GET", EXPORT),
         *(("POST", f"/v4/group-channel/{word}") for word in ("create", "join", "leave", "dismiss")),
         ("POST", "/v4/group-channel/member/list"),
         ("POST", "/v4/group-channel/joined/list"),
@@ -184,11 +188,16 @@ async def headers_of(api: Api, credential: str, other: Keys) -> dict[str, str]:
     return headers | (await headers_of(api, beside, other) if beside else {})
 
 
+LINE = b'{"channelType":1,"channelId":"una","fromUserId":"ivo","messageType":"t","content":"theirs","sentAt":1700000000000}'
+
+
 async def ask(api: Api, route: tuple[str, str], body: Any, scene: Scene, headers: dict[str, str]) -> Answer:
     """The call, its path filled in."""
     data = None if body is None else json.dumps(body).encode()
     if route == ("POST", UPLOAD):
         data, headers = b"secret of ours", {"Content-Type": "text/plain", **headers}
+    if route == ("POST", IMPORT):
+        data, headers = LINE, {"Content-Type": "application/x-ndjson", **headers}
     path = filled(route[1], api.keys.app_key, scene)
     return await api.request(route[0], path, data=data, headers=headers)
 

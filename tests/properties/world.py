@@ -29,6 +29,8 @@ from history.retention.reclaim import Reclaim
 from history.retention.service import Cleans
 from history.runs.service import Runs
 from history.sweep.service import Sweep
+from history.transfer.exports import Exports
+from history.transfer.imports import Imports
 from server.calls import Call, Handler, Who
 from server.limits import Limits
 from server.queue import Breaker, Queue
@@ -88,6 +90,8 @@ class World:
             apps=self.apps,
             membership=self._membership,
             messages=self._messages,
+            imports=Imports(database, channels, clock, self._messages.appends),
+            exports=Exports(database, channels, clock),
             delivery=self._delivery,
             files=self.media.files,
             conversations=Conversations(database, channels, clock),

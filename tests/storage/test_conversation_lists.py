@@ -180,16 +180,16 @@ async def test_a_batch_of_common_and_targeted_messages_counts_for_each(world: Wo
         return Draft(channels=(g,), sender="ann", type="t", content="c", flags=Flags.PERSISTED, recipients=to)
 
     drafts = [draft(None), draft(("bob",)), draft(None), draft(("cid",)), draft(("bob", "cid"))]
-    await world.messages._appends.append(drafts)
+    await world.messages.appends.append(drafts)
     positions = await world.stored_in(g)
     for user, expected in (("ann", 4), ("bob", 4), ("cid", 4)):
         assert (await view(world, g, user)).last_active_at == positions[expected]
     assert await world.value("SELECT common_position FROM channels") == positions[2]
-    await world.messages._appends.append([draft(("cid",)), draft(None), draft(("cid",))])
+    await world.messages.appends.append([draft(("cid",)), draft(None), draft(("cid",))])
     positions = await world.stored_in(g)
     assert (await view(world, g)).last_active_at == positions[6]
     assert (await view(world, g, "cid")).last_active_at == positions[7]
-    await world.messages._appends.append([draft(("cid",)), draft(None)])
+    await world.messages.appends.append([draft(("cid",)), draft(None)])
     assert await world.value("SELECT common_position FROM channels") is None
     copies = [Copy(one, 1) for one in drafts]
     assert targeted_tail(copies) == {1: copies[3:]}

@@ -59,7 +59,7 @@ async def test_a_step_that_a_cancel_overtakes_writes_nothing(
     await world.send()
     accepted = await world.clean("bob", "ann")
     await world.apply()
-    step = store.count_step
+    step = store.count_steps
 
     async def after_a_cancel(*arguments: object, **named: object) -> object:
         await world.cancel(accepted)
@@ -67,7 +67,7 @@ async def test_a_step_that_a_cancel_overtakes_writes_nothing(
         await world.execute("DELETE FROM clean_marks")
         return await step(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(store, "count_step", after_a_cancel)
+    monkeypatch.setattr(store, "count_steps", after_a_cancel)
     await world.receipts.count(until=NEVER)
     assert await world.numbers(accepted) is None
 
@@ -83,13 +83,13 @@ async def test_a_long_count_stands_in_nobodys_way_and_ends_in_time(
     long = await world.clean("bob", "ann", undo=0)
     short = await world.clean("cid", "ann", undo=0)
     await world.apply()
-    step, began = store.count_step, world.clock.now()
+    step, began = store.count_steps, world.clock.now()
 
     async def takes_a_second(*arguments: object, **named: object) -> object:
         world.clock.advance(SECOND)
         return await step(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(store, "count_step", takes_a_second)
+    monkeypatch.setattr(store, "count_steps", takes_a_second)
     # the last row of a request and the look that finds no further one are two steps
     assert await world.receipts.count(until=began + 4 * SECOND) == 4
     assert world.clock.now() == began + 4 * SECOND

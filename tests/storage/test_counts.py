@@ -154,7 +154,7 @@ async def test_a_row_costs_the_same_in_a_group_of_any_size(world: World) -> None
     # as autovacuum does: without statistics PostgreSQL 15 guesses another plan
     await world.execute("ANALYZE")
     preview = (id_, "", 1 << 62, None, NOON - DAY, NOON - DAY, NOON, None, 100_000)
-    for name, arguments in (("preview", preview), ("count_step", (id_, request, 5_000))):
+    for name, arguments in (("preview", preview), ("count_steps", ([id_], [request], 5_000))):
         sql = "EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) " + statement("receipts", name)
         plan = json.loads(await world.value(sql, *arguments))[0]["Plan"]
         assert _busiest(plan) < 20 * (2_000 + 300), name

@@ -160,7 +160,7 @@ async def test_a_message_is_found_iff_history_lists_it(
             assert (found is not None) == (position in listed), (user, position)
             if found is not None:
                 assert (found.channel, found.id) == (key, message_id(channel_id, position))
-                names = list(Message.__dataclass_fields__)
+                names = list(Message.__struct_fields__)
                 one = listed[position]
                 assert [getattr(found, name) for name in names] == [getattr(one, name) for name in names]
 

@@ -197,6 +197,7 @@ async def test_each_statement_itself_takes_nothing_that_a_hold_covers(world: Wor
     sent = await world.send(echo=True, content="evidence")
     channel_id = await world.channel_id()
     await _on_channel(world, world.channel())
+    await world.execute("UPDATE channels SET reclaim_lease = 1")
     async with world.database.writing() as connection:
         edited = await messages_store.update_edited(
             connection, channel_id, sent, content="changed", metadata=None, now=world.clock.now()
@@ -204,7 +205,7 @@ async def test_each_statement_itself_takes_nothing_that_a_hold_covers(world: Wor
         assert edited is None
         assert await messages_store.recall(connection, channel_id, sent, now=world.clock.now())
         await store.finish_reclaimed(connection, channel_id, now=world.clock.now(), most=100)
-        assert await store.delete_reclaimed(connection, channel_id, 1 << 62) == 0
+        assert await store.delete_reclaimed(connection, channel_id, 1 << 62, above=0, lease=1) == 0
     assert await world.value("SELECT content FROM messages") == "evidence"
     assert await world.value("SELECT emptied FROM recalls") is False
 

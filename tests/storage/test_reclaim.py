@@ -269,7 +269,7 @@ async def test_a_claimed_channel_is_left_alone_until_its_lease_ends(plain: World
     await plain.settle(now=began)
     async with plain.database.writing() as connection:
         ids = await store.list_due_channels(connection, now=began, most=10)
-        assert await store.claim_channels(connection, ids, now=began, lease_ends=began + LEASE)
+        assert await store.claim_channels(connection, ids, now=began, lease=began + LEASE)
     assert await plain.reclaim.visit_due(now=began + LEASE - 1) == []
     (report,) = await plain.reclaim.visit_due(now=began + LEASE)
     assert report.deleted == 1
@@ -285,7 +285,7 @@ async def test_a_worker_that_dies_between_grant_and_delete_loses_nothing(
     kept = await plain.send(echo=True)
     plain.reclaim._batch = 2
 
-    async def dies(*_: object) -> int:
+    async def dies(*_: object, **__: object) -> int:
         raise asyncpg.CannotConnectNowError
 
     with monkeypatch.context() as patch:
@@ -319,10 +319,11 @@ async def test_the_grant_never_falls_and_the_delete_never_passes_it(plain: World
     """Whatever the caller says."""
     sent = [await plain.send(echo=True) for _ in range(3)]
     channel_id = await plain.channel_id()
+    await plain.execute("UPDATE channels SET reclaim_lease = 1")
     async with plain.database.writing() as connection:
-        await store.grant(connection, channel_id, sent[1])
-        await store.grant(connection, channel_id, sent[0])
-        assert await store.delete_reclaimed(connection, channel_id, sent[2] + 1) == 1
+        await store.grant(connection, channel_id, sent[1], lease=1)
+        await store.grant(connection, channel_id, sent[0], lease=1)
+        assert await store.delete_reclaimed(connection, channel_id, sent[2] + 1, above=0, lease=1) == 1
     assert await plain.stored() == sent[1:]
     assert await plain.value("SELECT reclaimed_to FROM channels") == sent[1]
 

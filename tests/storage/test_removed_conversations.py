@@ -132,7 +132,7 @@ async def test_a_message_brings_back_only_its_own_conversation(world: World) -> 
     """In a batch over several channels, some of which have nothing removed."""
     await chats(world, "a", "b", "c")
     await remove(world, world.channel("bob", "a"), world.channel("bob", "b"))
-    await world.messages._appends.append([world.draft("a", "bob", "cid"), world.draft("c", "bob")])
+    await world.messages.appends.append([world.draft("a", "bob", "cid"), world.draft("c", "bob")])
     assert sorted(await listed(world)) == ["a", "c"]
 
 

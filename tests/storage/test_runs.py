@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 
@@ -217,6 +218,41 @@ async def test_what_nobody_could_be_told_waits(world: World, monkeypatch: pytest
     await world.runs.tell_appended(world.messages.appended)
     assert world.messages.appended == {}
     assert [run.appended for run in await _runs(world)] == [1, 0]
+
+
+async def test_the_inflow_is_that_of_all_apps_in_this_minute_or_the_last(world: World) -> None:
+    """Nobody told: nothing comes in."""
+    other = (await world.apps.create("other")).app_key
+    assert await world.runs.inflow() == 0
+    await world.runs.begin()
+    await world.runs.tell_appended(Counter({world.app_key: 100, other: 200}))
+    world.clock.advance(10 * SECOND)
+    assert await world.runs.inflow() == 30
+    world.clock.set(NOON + WINDOW)
+    assert await world.runs.inflow() == 5
+    await world.runs.begin()
+    await world.runs.tell_appended(Counter({other: 50}))
+    assert await world.runs.inflow() == 10
+    world.clock.set(NOON + 2 * WINDOW)
+    assert await world.runs.inflow() == 50 / 60
+    world.clock.set(NOON + 3 * WINDOW)
+    assert await world.runs.inflow() == 0
+
+
+async def test_the_job_hands_the_inflow_to_reclaim(plain: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each round anew."""
+    told: list[float] = []
+    really = plain.reclaim.visit_due
+
+    async def visit(*, now: int, inflow: float) -> list[ReclaimReport]:
+        told.append(inflow)
+        await plain.runs.tell_appended(Counter({plain.app_key: 300}))
+        return await really(now=now, inflow=inflow)
+
+    monkeypatch.setattr(plain.reclaim, "visit_due", visit)
+    await _old(plain, "bob")
+    assert await _job(plain) == 1
+    assert told == [0, 60]
 
 
 # lists and the line --------------------------------------------------------------------------------------------------

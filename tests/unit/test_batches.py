@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from history import batches as batches_module
 from history.batches import Batches
 from history.errors import DatabaseUnavailable, Overloaded
 
@@ -137,3 +138,36 @@ async def test_what_waits_is_bounded_and_the_bound_is_freed_again() -> None:
     await asyncio.gather(*tasks)
     assert await batches.submit("c") == "C"
     assert batches._waiting_weight == 0
+
+
+async def test_who_waits_too_long_is_sent_away_and_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the batch before him does not come back; who is in flight hears what became of it."""
+    monkeypatch.setattr(batches_module, "_LOOKS_EVERY", 0.0)
+    ledger = Ledger(open_=False)
+    batches = Batches(ledger.commit, weigh=len, most_weight=100, most_waiting=4, patience=0.0)
+    flying = asyncio.create_task(batches.submit("a"))
+    await _turns()
+    waiting = [asyncio.create_task(batches.submit(item)) for item in ("bb", "cc")]
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Overloaded, Overloaded]
+    assert batches._waiting_weight == 0
+    # there is room again
+    again = asyncio.create_task(batches.submit("dddd"))
+    await _turns(1)
+    ledger.gate.set()
+    assert await flying == "A"
+    await asyncio.gather(again, return_exceptions=True)
+    assert ledger.batches in ([["a"]], [["a"], ["dddd"]])
+
+
+async def test_patience_is_for_those_who_wait_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long commit is waited for, and the next ones are not looked at before their time."""
+    monkeypatch.setattr(batches_module, "_LOOKS_EVERY", 0.0)
+    ledger = Ledger(open_=False)
+    batches = _batches(ledger)
+    tasks = [asyncio.create_task(batches.submit("a"))]
+    await _turns()
+    tasks.append(asyncio.create_task(batches.submit("b")))
+    await _turns(50)
+    ledger.gate.set()
+    assert await asyncio.gather(*tasks) == ["A", "B"]

@@ -27,6 +27,8 @@ def test_what_is_set_is_read_and_the_rest_has_defaults() -> None:
     )
     assert (settings.master_key, settings.host, settings.port) == (KEY, "127.0.0.1", 8080)
     assert Settings.from_environ(GOOD | {"TIDEMARK_PORT": "65535"}).port == 65535
+    assert settings.processes == 1
+    assert Settings.from_environ(GOOD | {"TIDEMARK_PROCESSES": "64"}).processes == 64
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,9 @@ def test_what_is_set_is_read_and_the_rest_has_defaults() -> None:
         ("TIDEMARK_PORT", "-1"),
         ("TIDEMARK_PORT", "http"),
         ("TIDEMARK_PORT", "\uff18\uff10\uff18\uff10"),
+        ("TIDEMARK_PROCESSES", "0"),
+        ("TIDEMARK_PROCESSES", "65"),
+        ("TIDEMARK_PROCESSES", "auto"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name_and_no_secret_is_shown(name: str, value: str | None) -> None:

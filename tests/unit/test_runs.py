@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from history.axis import SECOND
-from history.runs.model import LATE, SILENT, WINDOW, Run, behind, silent
+from history.runs.model import LATE, SILENT, WINDOW, Run, behind, inflow, silent
 from tests.factories import NOON
 
 
@@ -73,3 +73,12 @@ def test_a_rate_is_over_the_time_that_has_passed() -> None:
     assert run.per_second(600, now=NOON + WINDOW) == run.per_second(600, now=NOON + 9 * WINDOW) == 10
     assert run.per_second(600, now=NOON) == 600
     assert (run.is_over(NOON + WINDOW - 1), run.is_over(NOON + WINDOW)) == (False, True)
+
+
+def test_the_inflow_is_of_the_minute_in_which_more_came() -> None:
+    """What is told every five seconds is no burst in the first of them."""
+    assert inflow({}, now=NOON) == 0
+    assert inflow({NOON: 100}, now=NOON) == inflow({NOON: 100}, now=NOON + 5 * SECOND) == 20
+    assert inflow({NOON: 100}, now=NOON + 50 * SECOND) == 2
+    assert inflow({NOON: 600, NOON + WINDOW: 100}, now=NOON + WINDOW + 20 * SECOND) == 10
+    assert inflow({NOON: 600}, now=NOON + 2 * WINDOW) == 0

@@ -18,6 +18,7 @@ def services_of(world: World) -> Services:
     return Services(
         cleans=world.cleans,
         reclaim=world.reclaim,
+        months=world.months,
         receipts=Receipts(world.database, world.apps, world.channels, world.cleans, world.clock),
         jobs=Jobs(world.database, world.channels, world.cleans, world.clock),
         runs=world.runs,

@@ -31,7 +31,8 @@ async def reclaim_due(reclaim: Reclaim, runs: Runs, clock: Clock) -> list[Reclai
     reports: list[ReclaimReport] = []
     while clock.now() < now + _LONGEST:
         run = await runs.begin()
-        if not (visited := await reclaim.visit_due(now=clock.now())):
+        inflow = await runs.inflow()
+        if not (visited := await reclaim.visit_due(now=clock.now(), inflow=inflow)):
             break
         await runs.record(run, visited)
         reports += visited

@@ -14,8 +14,7 @@ from history.delivery.model import ConversationView
 from history.errors import Forbidden, InvalidInput, NotFound, TooLong
 from history.messages.model import Flags, Found, Message
 from server.calls import Call, Reply
-from server.drafts import check_storage, draft
-from server.handlers.messages import LONGEST_METADATA_VALUE
+from server.drafts import LONGEST_METADATA_VALUE, check_storage, draft
 from server.surfaces.clarity import wire
 from server.surfaces.clarity.conversations import find
 from server.surfaces.clarity.ids import conversation_id

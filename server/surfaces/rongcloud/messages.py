@@ -14,8 +14,8 @@ from history.messages.model import LONGEST_RANGE_MS, Flags, Message, Range
 from history.retention.model import EVERYONE, cutoff_before
 from server import drafts, parse
 from server.calls import Call, Handler, Reply
+from server.drafts import LONGEST_METADATA_VALUE
 from server.handlers.cleans import REQUEST_ID_HEADER, sent_at
-from server.handlers.messages import LONGEST_METADATA_VALUE
 from server.surfaces.rongcloud import wire
 
 SOURCE = "rongcloud"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import replace
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from history.apps.model import App
 from history.axis import NEVER, SECOND
@@ -108,7 +107,7 @@ async def send(call: Call[wire.SendMsg]) -> Reply:
         metadata=elements.as_metadata(body.MsgRandom, body.CloudCustomData),
         client_key=f"tencent {body.MsgSeq or 0} {body.MsgRandom}",
     )
-    [id_] = await call.services.messages.send(replace(draft, key_kept=SECOND))
+    [id_] = await call.services.messages.send(structs.replace(draft, key_kept=SECOND))
     _, position = read_message_id(id_)
     return Reply(result=wire.MsgSent(MsgTime=position // SECOND, MsgKey=_key(position, body.MsgRandom)))
 

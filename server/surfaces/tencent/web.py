@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 
 from history.apps.model import App
-from history.channels.model import MOST_ID_CHARACTERS, ChannelKey, ChannelType, channel_key
+from history.channels.model import ChannelKey, ChannelType, channel_key
+from history.cursors import MOST_ID_CHARACTERS
 from history.delivery.model import ConversationFilter
 from history.errors import InvalidInput, NotFound, TidemarkError
 from server.calls import Call, Reply

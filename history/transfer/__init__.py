@@ -1,0 +1,1 @@
+"""Messages by the million: imported with their own times, and exported."""

@@ -1,0 +1,62 @@
+"""What a call costs the database: the blocks that its statements touch, each explained where and when it runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.factories import World
+
+
+class _Explaining:
+    """A connection that explains each statement with its arguments before it runs it, and takes back what that did."""
+
+    def __init__(self, connection: Any, seen: list[tuple[str, int]]) -> None:
+        self._connection = connection
+        self._seen = seen
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._connection, name)
+        if name not in {"fetch", "fetchrow", "fetchval", "execute"}:
+            return found
+
+        async def explained(sql: str, *arguments: object) -> Any:
+            trial = self._connection.transaction()
+            await trial.start()
+            text = await self._connection.fetchval(
+                f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) {sql}", *arguments
+            )
+            await trial.rollback()
+            plan = json.loads(text)[0]["Plan"]
+            self._seen.append((sql, plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]))
+            return await found(sql, *arguments)
+
+        return explained
+
+
+async def blocks_of(
+    world: World, patch: pytest.MonkeyPatch, call: Callable[[], Awaitable[object]]
+) -> dict[str, int]:
+    """The blocks of 8 KB that each statement of a call touches, by the statement's first line, and of all of them ("")."""
+    seen: list[tuple[str, int]] = []
+    with patch.context() as within:
+        for name in ("reading", "writing"):
+            open_ = getattr(world.database, name)
+
+            @asynccontextmanager
+            async def explaining(open_: Any = open_) -> AsyncIterator[Any]:
+                async with open_() as connection:
+                    yield _Explaining(connection, seen)
+
+            within.setattr(world.database, name, explaining)
+        await call()
+    found: dict[str, int] = {"": 0}
+    for sql, blocks in seen:
+        first = sql.strip().splitlines()[0]
+        found[first] = found.get(first, 0) + blocks
+        found[""] += blocks
+    return found

@@ -1,0 +1,165 @@
+"""What a call costs does not grow: neither with the messages of a channel, whoever they are for, nor with its members.
+
+Counted in blocks that the statements of a call touch, on real plans with real statistics; a scan of what is skipped would
+show many times over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from history.axis import DAY
+from history.channels.model import ChannelKey
+from history.messages.model import Draft, Flags
+from tests.factories import ALWAYS, World
+from tests.storage.costs import blocks_of
+
+FEW, MANY = 500, 10_000
+"""10^4 messages of 100 characters are about 240 blocks, and their keys 40 more."""
+Calls = dict[str, Callable[[], Awaitable[object]]]
+
+
+async def _fill(
+    world: World, key: ChannelKey, sender: str, count: int, *, to: tuple[str, ...] | None = None
+) -> None:
+    """So many messages for everybody but their sender, or for some."""
+    draft = Draft(
+        channels=(key,), sender=sender, type="t", content="c" * 100, flags=Flags.PERSISTED, recipients=to
+    )
+    await asyncio.gather(*(world.messages.send(draft) for _ in range(count)))
+
+
+def _calls(world: World, key: ChannelKey, user: str) -> Calls:
+    """What a user does, and others do to him. The order is that of the calls."""
+
+    async def list_() -> None:
+        await world.conversations.list(world.app_key, user, limit=50, unread=True, last_message=True)
+
+    async def acknowledge() -> None:
+        [row] = await world.rows("SELECT last_position FROM channels WHERE id = $1", await world.id_of(key))
+        await world.ack_in(key, user, row["last_position"], "tablet")
+
+    return {
+        "history": lambda: world.messages.history(key, user, ALWAYS, most=50),
+        "the next page": lambda: world.messages.page(key, user, above=0, most=50),
+        "list": list_,
+        "first sync": lambda: world.sync(user, "new"),
+        "sync": lambda: world.sync(user, "phone"),
+        "send": lambda: world.post(key, user),
+        "clean": lambda: world.clean_in(key, user, sent_at=1),
+        "apply": world.apply,
+        "acknowledge": acknowledge,
+    }
+
+
+async def _costs(world: World, patch: pytest.MonkeyPatch, calls: Calls) -> dict[str, int]:
+    # as autovacuum has it
+    await world.execute("ANALYZE")
+    costs = {name: (await blocks_of(world, patch, call))[""] for name, call in calls.items()}
+    assert all(costs.values()), "something was not counted"
+    return costs
+
+
+def _grown(few: dict[str, int], many: dict[str, int]) -> dict[str, tuple[int, int]]:
+    """Calls that cost more: an index that is a level deeper, and rows that lie apart, are no growth."""
+    return {name: (few[name], many[name]) for name in few if many[name] > 1.3 * few[name] + 30}
+
+
+async def _others(world: World, key: ChannelKey, count: int) -> None:
+    await _fill(world, key, "ann", count)
+
+
+async def _own(world: World, key: ChannelKey, count: int) -> None:
+    """He wrote them, without echo, after what others sent."""
+    await _fill(world, key, "bob", count)
+
+
+async def _for_others(world: World, key: ChannelKey, count: int) -> None:
+    """They name somebody else, after what was for all."""
+    await _fill(world, key, "ann", count, to=("cid",))
+
+
+async def _expired(world: World, key: ChannelKey, count: int) -> None:
+    """They are too old to be missed or compensated."""
+    await _fill(world, key, "ann", count)
+    world.clock.advance(10 * DAY)
+    await _fill(world, key, "ann", 1)
+
+
+async def _cleaned(world: World, key: ChannelKey, count: int) -> None:
+    """He has cleaned them, and the journal alone says so."""
+    await _fill(world, key, "ann", count)
+    await world.clean_in(key, "bob", flag=True)
+    await _fill(world, key, "ann", 1)
+
+
+async def _read(world: World, key: ChannelKey, count: int) -> None:
+    """He has received and read them."""
+    await _fill(world, key, "ann", count)
+    [row] = await world.rows("SELECT last_position FROM channels WHERE id = $1", await world.id_of(key))
+    for device in ("phone", "tablet"):
+        await world.ack_in(key, "bob", row["last_position"], device)
+    await world.delivery.read("bob", key, None)
+
+
+@pytest.mark.parametrize("fill", [_others, _own, _for_others, _expired, _cleaned, _read])
+async def test_no_call_costs_more_in_a_long_channel(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    fill: Callable[[World, ChannelKey, int], Awaitable[None]],
+) -> None:
+    """The channel holds nearly all messages of its table, so a plan that reads it whole looks cheap to Postgres."""
+    costs = []
+    # the first one alone finds empty tables
+    for id_, count in (("first", FEW), ("short", FEW), ("long", MANY)):
+        group = await world.make_group("bob", "cid", id_=id_)
+        await _fill(world, group, "ann", 60)
+        await fill(world, group, count)
+        costs.append(await _costs(world, monkeypatch, _calls(world, group, "bob")))
+        # the lists of the second one hold it alone
+        await world.membership.leave(group, ["ann", "bob", "cid"])
+    assert _grown(*costs[1:]) == {}
+
+
+async def test_no_call_of_one_member_costs_more_in_a_large_group(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor a message for some of those who have all taken the group from their lists."""
+    group = await world.make_group("bob", "cid")
+    await _fill(world, group, "ann", 60)
+    id_, costs, members = await world.id_of(group), list[dict[str, int]](), 0
+
+    async def removed() -> None:
+        await world.execute("UPDATE conversations SET removed = true, removed_position = 1")
+        await world.execute("UPDATE channels SET some_removed = true")
+
+    for more in (10, 10_000):
+        await world.execute(
+            "INSERT INTO conversations (channel_id, user_id, app_key, joined_at)"
+            " SELECT $1, 'member' || n, $2, n FROM generate_series($3::int, $4::int) n",
+            id_,
+            world.app_key,
+            members,
+            members + more - 1,
+        )
+        members += more
+        await world.execute("UPDATE channels SET member_count = $1", members + 3)
+        calls = {
+            **_calls(world, group, "bob"),
+            "count": world.count,
+            "settle": world.settle,
+            "leave": lambda: world.membership.leave(group, ["cid"]),
+            "join": lambda: world.membership.join(group, ["cid"]),
+        }
+        await world.set(undo_seconds=0)
+        found = await _costs(world, monkeypatch, calls)
+        await removed()
+        found |= await _costs(world, monkeypatch, {"for some": lambda: world.post(group, "ann", to=("cid",))})
+        costs.append(found)
+        # all are back with one for everybody, once
+        await world.post(group, "ann")
+        assert await world.value("SELECT count(*) FROM conversations WHERE removed") == 0
+    assert _grown(*costs) == {}
