@@ -13,7 +13,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
 	--no-header --no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run fmt check test test-full lock
+.PHONY: help setup run fmt check test test-full bench lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ test: setup ## all tests but the slow ones
 
 test-full: setup ## all tests
 	$(PYTEST)
+
+bench: setup ## measure the budgets on this machine, about 5 minutes (FULL=1 for histories of 10^7 messages)
+	$(BIN)/python -m bench $(if $(FULL),--full)
 
 lock: setup ## pin the newest versions anew, with hashes and without addresses
 	$(LOCK) requirements.in -o requirements.txt
