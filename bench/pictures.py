@@ -54,8 +54,7 @@ def _throughput(rows: Sequence[Row]) -> Figure:
     for place, (row, ratio, budget) in enumerate(wanted):
         axes.barh(place, ratio, color=_OURS if row.holds else _ALERT, height=0.6)
         axes.plot([budget, budget], [place - 0.4, place + 0.4], color="black", lw=2)
-        axes.text(ratio, place, f"  {shown(row.value)} {row.unit}", va="center")
-    names = [f"{row.name}\n{row.limit}" for row, _, _ in wanted]
+    names = [f"{row.name}: {shown(row.value)}\n{row.limit}" for row, _, _ in wanted]
     axes.set_yticks(range(len(wanted)), names, fontsize=7)
     axes.set_xscale("log")
     axes.axvline(1, color=_LIMIT, lw=1, zorder=0)
