@@ -48,14 +48,7 @@ async def _groups(ground: Ground, name: str) -> list[int]:
     keys = [filling.group(ground, f"{name}{number}") for number in range(_GROUPS)]
     pairs = [(group, f"member{member}") for group in range(_GROUPS) for member in range(_MEMBERS)]
     ids = await filling.channels(ground, keys, pairs, last=end, delivered=end, members=_MEMBERS)
-    await ground.raw.execute(
-        """INSERT INTO messages (channel_id, position, flags, sender, type, content)
-        SELECT id, $2::bigint - n, 3, 'member1', 'RC:TxtMsg', $3 FROM unnest($1::bigint[]) id, generate_series(0, $4 - 1) n""",
-        ids,
-        end,
-        load.CONTENT,
-        _MESSAGES,
-    )
+    await filling.messages(ground, ids, end - _MESSAGES + 1, _MESSAGES, senders=["member1"])
     return ids
 
 

@@ -13,8 +13,8 @@ from history.messages.model import Flags
 SPACING = 100_000
 """Microseconds from one message to the next."""
 _MESSAGES = """INSERT INTO messages (channel_id, position, flags, sender, type, content)
-SELECT $1, $2::bigint + n * $3::bigint, $4, ($5::text[])[1 + n % cardinality($5::text[])], 'RC:TxtMsg', $6
-FROM generate_series(0, $7::bigint - 1) n"""
+SELECT id, $2::bigint + n * $3::bigint, $4, ($5::text[])[1 + n % cardinality($5::text[])], 'RC:TxtMsg', $6
+FROM unnest($1::bigint[]) id, generate_series(0, $7::bigint - 1) n"""
 _CHANNELS = """INSERT INTO channels (id, app_key, type, key, last_position, member_count)
 SELECT id, $2, $3, ARRAY(SELECT json_array_elements_text(key)), $5, $6
 FROM unnest($1::bigint[], $4::json[]) AS u (id, key)"""
@@ -54,6 +54,22 @@ async def channels(
     return ids
 
 
+async def messages(
+    ground: Ground,
+    ids: Sequence[int],
+    first: int,
+    count: int,
+    *,
+    senders: Sequence[str],
+    spacing: int = 1,
+    flags: int = 3,
+) -> None:
+    """So many messages in each of these channels from a position on, of these senders in turn."""
+    await ground.raw.execute(
+        _MESSAGES, ids, first, spacing, flags, list(senders), load.CONTENT, count, timeout=600
+    )
+
+
 def direct(ground: Ground, user: str, other: str) -> ChannelKey:
     """The channel of two users."""
     return channel_key(ground.app_key, ChannelType.DIRECT, channel_id=other, user_id=user)
@@ -74,16 +90,8 @@ async def history(
     (id_,) = await channels(
         ground, [direct(ground, user, other)], [(0, user), (0, other)], last=end, delivered=end
     )
-    await ground.raw.execute(
-        _MESSAGES,
-        id_,
-        first,
-        SPACING,
-        flags,
-        list(senders or (user, other)),
-        load.CONTENT,
-        count,
-        timeout=600,
+    await messages(
+        ground, [id_], first, count, spacing=SPACING, senders=senders or (user, other), flags=flags
     )
     if senders is not None and not flags & Flags.ECHOED:
         await ground.raw.execute(

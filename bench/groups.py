@@ -26,14 +26,7 @@ async def measure(ground: Ground) -> list[Row]:
             delivered=end,
             members=size,
         )
-        await ground.raw.execute(
-            """INSERT INTO messages (channel_id, position, flags, sender, type, content)
-            SELECT $1, $2::bigint - n, 3, $3, 'RC:TxtMsg', $4 FROM generate_series(0, 99) n""",
-            id_,
-            end,
-            f"of{size}-1",
-            load.CONTENT,
-        )
+        await filling.messages(ground, [id_], end - 99, 100, senders=[f"of{size}-1"])
     await filling.settle(ground)
     rows = []
     async with ground.process() as api:

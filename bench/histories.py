@@ -48,7 +48,7 @@ async def measure(ground: Ground) -> list[Row]:
         ground.step(f"writing a history of {size:,} messages")
         ids[size] = await filling.history(ground, f"reader{size}", "writer", size)
     ground.step("writing one of 10^6 messages of one sender, who is not told of them")
-    alone = await filling.history(ground, "alone", "silent", 10**6, senders=["alone"], flags=1)
+    await filling.history(ground, "alone", "silent", 10**6, senders=["alone"], flags=1)
     await filling.settle(ground)
     async with ground.process() as api:
         ground.step("reading")
@@ -61,7 +61,6 @@ async def measure(ground: Ground) -> list[Row]:
         cleaned = await in_turn(api, cleans)
     first, largest = f"{sizes[0]:,}", f"{sizes[-1]:,}"
     ground.figures["histories"] = {"page": read, "clean": cleaned}
-    del alone
     return [
         times(
             "a page of 50 over HTTP, p50",

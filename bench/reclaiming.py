@@ -158,14 +158,7 @@ async def _month(ground: Ground) -> Row:
     month = 1_580_515_200_000_000
     await ground.api.messages.make_months(now=month)
     id_ = await _cleaned(ground, "old", 1)
-    await ground.raw.execute(
-        """INSERT INTO messages (channel_id, position, flags, sender, type, content)
-        SELECT $1, $2::bigint + n, 3, 'old-a', 'RC:TxtMsg', $3 FROM generate_series(1, $4::bigint) n""",
-        id_,
-        month,
-        load.CONTENT,
-        _ROWS,
-    )
+    await filling.messages(ground, [id_], month + 1, _ROWS, senders=["old-a"])
     before = await _database_size(ground)
     reclaim = Reclaim(ground.api.database, ground.worker.clock, batch=_BATCH)
     await _due(ground, [id_], 0)

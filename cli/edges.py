@@ -11,11 +11,9 @@ import cli
 from cli import terminal
 from cli.errors import Refused
 from cli.folder import DataFolder
-from cli.processes import Child, Program, ending, last_lines
+from cli.processes import Child, Deaths, Program, ending, last_lines
 
-# Three deaths are forgiven; a minute of life forgives the earlier ones.
 _RESTARTS = 3
-_FORGIVEN_AFTER = 60.0
 
 
 class Edge:
@@ -25,7 +23,7 @@ class Edge:
         self.name = name
         self._log = folder.log(name)
         self._shown = 0
-        self._deaths = 0
+        self._deaths = Deaths()
         self._program = Program(
             name=f"the {name}",
             argv=[sys.executable, "-m", "cli", command],
@@ -35,13 +33,12 @@ class Edge:
             environ=environ,
         )
         self._child: Child | None = None
-        self._since = 0.0
         self._again_at: float | None = None
 
     def start(self) -> None:
         """Starts it, without waiting until it is of use."""
         self._child = Child.start(self._program)
-        self._since = time.monotonic()
+        self._deaths.born()
         self._again_at = None
 
     def check_alive(self) -> None:
@@ -58,11 +55,10 @@ class Edge:
             if now >= self._again_at:
                 self.start()
         elif self._child and (status := self._child.status) is not None:
-            self._deaths = 1 if now - self._since > _FORGIVEN_AFTER else self._deaths + 1
-            if self._deaths > _RESTARTS:
+            pause = self._deaths.died()
+            if self._deaths.count > _RESTARTS:
                 raise self._died(status)
-            pause = 2 ** (self._deaths - 1)
-            terminal.note(f"The {self.name} {ending(status)}; it is started again in {pause} s.")
+            terminal.note(f"The {self.name} {ending(status)}; it is started again in {pause:.0f} s.")
             self._again_at = now + pause
 
     def show(self) -> None:

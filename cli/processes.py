@@ -24,6 +24,26 @@ Escalation = Sequence[tuple[signal.Signals, float]]
 POLITE: Escalation = ((signal.SIGTERM, 20.0), (signal.SIGKILL, 5.0))
 
 
+_FORGIVEN_AFTER = 60.0
+
+
+class Deaths:
+    """How often a child has died of late: a minute of life forgives the earlier times."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._born_at = 0.0
+
+    def born(self) -> None:
+        """It was started."""
+        self._born_at = time.monotonic()
+
+    def died(self) -> float:
+        """How many seconds to wait before it is started again: longer each time."""
+        self.count = 1 if time.monotonic() - self._born_at > _FORGIVEN_AFTER else self.count + 1
+        return 2.0 ** (self.count - 1)
+
+
 def no_checkpoint() -> None:
     """For callers that nobody interrupts."""
 

@@ -23,7 +23,7 @@ import structlog
 import cli
 from cli.address import listen
 from cli.errors import Refused
-from cli.processes import MARK, TICK, Child, Escalation, Program, ending, stop_together
+from cli.processes import MARK, TICK, Child, Deaths, Escalation, Program, ending, stop_together
 from cli.signals import Stopped, StopSignal
 from history.config import Settings
 from history.database import READERS, WRITERS, allowed_connections
@@ -33,8 +33,6 @@ from history.logs import configure_logs
 log = structlog.get_logger()
 
 _LONGEST_PAUSE = 30.0
-# A minute of life forgives the earlier deaths.
-_FORGIVEN_AFTER = 60.0
 # Within what a supervisor gives the parent: 10 s for requests under way, then the pools close.
 _STOPPING: Escalation = ((signal.SIGTERM, 17.0), (signal.SIGKILL, 2.0))
 
@@ -49,15 +47,15 @@ class Member:
         self._sockets = sockets
         self._environ = environ
         self._control: socket.socket | None = None
-        self._deaths = 0
-        self._since = 0.0
+        self._deaths = Deaths()
         self._again_at = 0.0
 
     def start(self) -> None:
         """Starts it; `tend` tells when it is ready."""
         ours, theirs = socket.socketpair()
         ours.settimeout(0)
-        self.ready, self._control, self._since = False, ours, time.monotonic()
+        self.ready, self._control = False, ours
+        self._deaths.born()
         numbers = [theirs.fileno(), *(one.fileno() for one in self._sockets)]
         program = Program(
             name="an API process",
@@ -88,13 +86,11 @@ class Member:
         if self._control is not None and not self.ready:
             with contextlib.suppress(BlockingIOError, ConnectionError):
                 self.ready = bool(self._control.recv(1))
-                if self.ready and self._deaths:
+                if self.ready and self._deaths.count:
                     log.info("The API process is back.", process=self.number)
 
     def _bury(self, how: str) -> None:
-        now = time.monotonic()
-        self._deaths = 1 if now - self._since > _FORGIVEN_AFTER else self._deaths + 1
-        pause = min(_LONGEST_PAUSE, 2.0 ** (self._deaths - 1))
+        pause = min(_LONGEST_PAUSE, self._deaths.died())
         log.warning(
             "An API process died; it is started again.",
             process=self.number,
@@ -102,7 +98,7 @@ class Member:
             in_seconds=pause,
         )
         self.close()
-        self.child, self.ready, self._again_at = None, False, now + pause
+        self.child, self.ready, self._again_at = None, False, time.monotonic() + pause
 
     def close(self) -> None:
         """Lets go of what the parent has of it."""
