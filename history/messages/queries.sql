@@ -131,9 +131,11 @@ UNION ALL
 SELECT m.position, m.sender, m.type, m.flags, m.edited_at, m.recall_stamp IS NOT NULL,
     CASE WHEN m.recall_stamp IS NULL THEN m.content ELSE '' END, CASE WHEN m.recall_stamp IS NULL THEN m.metadata END
 FROM edge CROSS JOIN v CROSS JOIN LATERAL (
+    -- OFFSET: without it a plan for any values may read all from $5 on and only then look where the page ended
     SELECT m.* FROM messages m
     WHERE m.channel_id = $2 AND m.position >= greatest(v.first, edge.position / 1000 * 1000)
         AND m.position < edge.position AND m.position >= $5 AND m.position < $6 AND {{messages.shown}}
+    OFFSET 0
 ) m
 ORDER BY position DESC
 

@@ -111,7 +111,13 @@ async def test_no_call_costs_more_in_a_long_channel(
     monkeypatch: pytest.MonkeyPatch,
     fill: Callable[[World, ChannelKey, int], Awaitable[None]],
 ) -> None:
-    """The channel holds nearly all messages of its table, so a plan that reads it whole looks cheap to Postgres."""
+    """The channel holds most messages of its table, so a plan that reads it whole looks cheap to Postgres. There are many
+    others of one message each, so that it expects a single one wherever it does not know the channel."""
+    await world.execute(
+        "INSERT INTO messages (channel_id, position, flags, sender, type, content)"
+        " SELECT n, $1::bigint + n, 3, 'zoe', 't', 'c' FROM generate_series(1, 3000) n",
+        world.clock.now(),
+    )
     costs = []
     # the first one alone finds empty tables
     for id_, count in (("first", FEW), ("short", FEW), ("long", MANY)):
