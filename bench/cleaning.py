@@ -18,7 +18,7 @@ from history.axis import DAY, MILLISECOND
 from history.database import WRITER
 from history.queries import statement
 from history.retention.reclaim import Reclaim
-from history.retention.service import MOST_PAIRS
+from history.retention.service import MOST_TAKEN
 from worker.jobs import apply, count, job_steps, settle
 
 _GROUPS, _MEMBERS, _MESSAGES = 1_000, 100, 20
@@ -112,13 +112,13 @@ async def _apply(ground: Ground, others: Sequence[int]) -> Row:
     update = await bare.prepare(statement("retention", "raise_conversation_cutoffs"))
     rows = sorted((id_, f"member{member}") for id_ in others for member in range(_MEMBERS))
     applied, ran = [], []
-    for start in range(0, len(rows), MOST_PAIRS):
+    for start in range(0, len(rows), MOST_TAKEN):
         began = time.perf_counter()
         report, _ = await apply.apply_waiting(
             ground.api.redis, ground.worker.cleans, now=ground.worker.clock.now()
         )
         applied.append(report.applied / (time.perf_counter() - began))
-        batch = rows[start : start + MOST_PAIRS]
+        batch = rows[start : start + MOST_TAKEN]
         cutoffs = [ground.api.clock.now()] * len(batch)
         began = time.perf_counter()
         await update.fetch([id_ for id_, _ in batch], [user for _, user in batch], cutoffs, cutoffs, cutoffs)

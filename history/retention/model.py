@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from history.axis import MILLISECOND, NEVER, SECOND
@@ -45,8 +46,7 @@ def cutoff_before(sent_at: int | None) -> int:
     return NEVER if sent_at is None else sent_at * MILLISECOND
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Pair:
+class Pair(NamedTuple):
     """Whose marks a clean raises: one user's in one channel, or everyone's. Redis holds pairs, nothing else."""
 
     app_key: str
@@ -63,8 +63,7 @@ class Accepted:
     cutoff: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cutoffs:
+class Cutoffs(NamedTuple):
     """What some requests of one pair amount to: cutoffs of one kind merge by max."""
 
     history: int
@@ -198,12 +197,13 @@ def merged(rows: Sequence[Journalled]) -> dict[Pair, Cutoffs]:
     """The cutoffs that some rows of the journal amount to, pair by pair, in the order of channels and users."""
     found: dict[Pair, Cutoffs] = {}
     for row in rows:
-        before = found.get(row.pair, Cutoffs(history=0, sync=0, media=0))
-        found[row.pair] = Cutoffs(
-            history=max(before.history, row.cutoff),
-            sync=max(before.sync, row.cutoff if row.delete_compensated else 0),
-            media=max(before.media, row.cutoff if row.delete_media else 0),
+        it = Cutoffs(
+            history=row.cutoff,
+            sync=row.cutoff if row.delete_compensated else 0,
+            media=row.cutoff if row.delete_media else 0,
         )
+        before = found.get(row.pair)
+        found[row.pair] = it if before is None else Cutoffs(*map(max, before, it))
     return found
 
 

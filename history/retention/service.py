@@ -7,6 +7,7 @@ fixed at acceptance, so what is sent later survives; and nothing here deletes a 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from history.retention.model import (
     Accepted,
     ApplyReport,
     CleanDraft,
-    Journalled,
+    Cutoffs,
     Overtaken,
     Pair,
     merged,
@@ -36,6 +37,10 @@ _MOST_WAITING = 50_000
 _OVERTAKEN_TRIES = 10
 MOST_PAIRS = 500
 """Pairs that one transaction applies or settles: it holds their locks until its commit."""
+_AT_ONCE = 2
+"""Transactions that apply at once: while one is in the database, another is made ready."""
+MOST_TAKEN = 2_000
+"""Pairs that are looked for at once, to be applied in several transactions."""
 
 
 class Cleans:
@@ -69,11 +74,30 @@ class Cleans:
         `scores` are what the queue says of each pair, None where nobody said anything; they decide nothing.
         """
         pairs = sorted(scores)
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def part(first: int) -> ApplyReport:
+            async with turns:
+                return await self._apply(
+                    {pair: scores[pair] for pair in pairs[first : first + MOST_PAIRS]}, now=now
+                )
+
+        # the parts are of different pairs, so none waits for another for long
+        reports = await asyncio.gather(*(part(first) for first in range(0, len(pairs), MOST_PAIRS)))
+        return ApplyReport(
+            applied=sum(report.applied for report in reports),
+            forged=[pair for report in reports for pair in report.forged],
+        )
+
+    async def _apply(self, scores: Mapping[Pair, int | None], *, now: int) -> ApplyReport:
+        """Some of them, in order, in one transaction."""
+        pairs = list(scores)
 
         async def work() -> ApplyReport:
             async with self._database.writing() as connection:
                 reaches = await self._reaches(connection, pairs, now=now)
                 rows = await store.list_unapplied(connection, pairs)
+                cutoffs = merged(rows)
                 if rows:
                     everyones = [row for row in rows if row.pair.user_id == EVERYONE]
                     users = [row for row in rows if row.pair.user_id != EVERYONE]
@@ -81,13 +105,13 @@ class Cleans:
                     # the same, and what cannot be of it, as joining, lies above the cutoffs
                     if everyones:
                         await store.insert_clean_marks(connection, everyones, now=now)
-                    await store.update_cutoffs(connection, merged(rows), settled=False)
+                    await store.update_cutoffs(connection, cutoffs, settled=False)
                     if users:
                         await store.insert_clean_marks(connection, users, now=now)
                     # under the locks of what was raised: what was cancelled meanwhile is not raised after all
                     if await store.update_applied(connection, rows, reaches, now=now) != len(rows):
                         raise Overtaken
-                highest = await self._highest(connection, scores, rows)
+                highest = await self._highest(connection, scores, cutoffs)
             forged = [
                 pair for pair, score in scores.items() if score is not None and score > highest.get(pair, -1)
             ]
@@ -103,10 +127,10 @@ class Cleans:
         raise AssertionError("unreachable")
 
     async def _highest(
-        self, connection: Connection, scores: Mapping[Pair, int | None], rows: Sequence[Journalled]
+        self, connection: Connection, scores: Mapping[Pair, int | None], cutoffs: Mapping[Pair, Cutoffs]
     ) -> dict[Pair, int]:
-        """The highest cutoff that a request of each pair had; the journal is asked where these rows do not reach the score."""
-        highest = {pair: cutoffs.history for pair, cutoffs in merged(rows).items()}
+        """The highest cutoff that a request of each pair had; the journal is asked where these do not reach the score."""
+        highest = {pair: it.history for pair, it in cutoffs.items()}
         asked = [
             pair for pair, score in scores.items() if score is not None and score > highest.get(pair, -1)
         ]
@@ -116,7 +140,7 @@ class Cleans:
         """Pairs with work that the queue seems to have lost."""
         async with self._database.reading() as connection:
             return await store.list_forgotten_pairs(
-                connection, accepted_before=accepted_before, most=MOST_PAIRS
+                connection, accepted_before=accepted_before, most=MOST_TAKEN
             )
 
     async def settle(self, *, now: int) -> int:

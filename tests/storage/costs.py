@@ -15,7 +15,6 @@ import pytest
 
 from tests.factories import World
 
-
 _MODES = ("force_custom_plan", "force_generic_plan")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from history.axis import DAY, MILLISECOND, SECOND
+from history.retention import service
 from history.retention.model import EVERYONE, Pair
 from tests.factories import NOON, World
 
@@ -144,6 +145,36 @@ async def test_a_real_clean_is_applied_beside_a_forged_score(world: World) -> No
     report = await world.cleans.apply({accepted.pair: 1 << 52}, now=NOON)
     assert (report.applied, report.forged) == (1, [accepted.pair])
     assert (await _marks(world))[0] == accepted.cutoff
+
+
+async def test_many_pairs_are_applied_in_several_transactions(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A member, everyone and strangers, whichever transaction they are in; nobody else's marks move."""
+    monkeypatch.setattr(service, "MOST_PAIRS", 2)
+    members = ["bob", "cid", "dan"]
+    groups = [await world.make_group(*members, id_=f"g{number}") for number in range(3)]
+    accepted = []
+    for group in groups:
+        sent = await world.post(group, "ann")
+        accepted += [await world.clean_in(group, user) for user in ("bob", "cid")]
+    accepted.append(await world.clean_in(groups[1], EVERYONE))
+    scores: dict[Pair, int | None] = {one.pair: one.cutoff for one in accepted}
+    nobody = Pair(world.app_key, accepted[0].pair.channel_id, "zoe")
+    report = await world.cleans.apply({**scores, nobody: sent}, now=world.clock.now())
+    assert (report.applied, report.forged) == (7, [nobody])
+    assert await _states(world) == ["applied"] * 7
+    rows = await world.rows(
+        "SELECT channel_id, user_id, history_cutoff FROM conversations WHERE history_cutoff > 0"
+    )
+    raised = {(row["channel_id"], row["user_id"]): row["history_cutoff"] for row in rows}
+    assert raised == {
+        (one.pair.channel_id, one.pair.user_id): one.cutoff
+        for one in accepted
+        if one.pair.user_id != EVERYONE
+    }
+    [row] = await world.rows("SELECT id, history_cutoff FROM channels WHERE history_cutoff > 0")
+    assert (row["id"], row["history_cutoff"]) == (accepted[-1].pair.channel_id, accepted[-1].cutoff)
 
 
 async def test_forgotten_requests_are_found_when_they_are_old_enough(world: World) -> None:

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from history.axis import SECOND
 from history.clock import Clock
 from history.retention.model import WAITING_PAIRS, ApplyReport, Pair, queue_member, read_queue_member
-from history.retention.service import MOST_PAIRS, Cleans
+from history.retention.service import MOST_TAKEN, Cleans
 
 FORGOTTEN_AFTER = 5 * SECOND
 """Redis usually takes milliseconds: what is unapplied for longer was lost on the way."""
@@ -26,7 +26,7 @@ return removed
 
 
 async def apply_waiting(
-    redis: Redis, cleans: Cleans, *, now: int, most: int = MOST_PAIRS
+    redis: Redis, cleans: Cleans, *, now: int, most: int = MOST_TAKEN
 ) -> tuple[ApplyReport, list[str]]:
     """Apply some of the pairs that wait in Redis; what was done, and members that are not ours."""
     taken = await redis.zrange(WAITING_PAIRS, 0, most - 1, withscores=True)
