@@ -45,13 +45,14 @@ SELECT FROM conversations WHERE channel_id = $1 ORDER BY user_id FOR UPDATE
 SELECT max(accepted_at) FROM clean_requests WHERE channel_id = $1 AND state IN ('accepted', 'applied')
 
 -- name: list_unapplied
--- What the journal has for these pairs, read under their locks. $1 app keys, $2 channel ids, $3 users
+-- What the journal has for these pairs, read under their locks. OFFSET: pair by pair; by statistics of a time when none
+-- waited Postgres would look through all that wait. $1 app keys, $2 channel ids, $3 users
 -- index: clean_requests_unapplied_by_user
-SELECT r.app_key, r.channel_id, r.user_id, r.id, r.cutoff, r.delete_compensated, r.delete_media
-FROM unnest($1::text[], $2::bigint[], $3::text[]) AS u (app_key, channel_id, user_id)
-JOIN clean_requests r ON r.channel_id = u.channel_id AND r.user_id = u.user_id
-    AND r.app_key = u.app_key
-WHERE r.state = 'accepted'
+SELECT r.* FROM unnest($1::text[], $2::bigint[], $3::text[]) AS u (app_key, channel_id, user_id) CROSS JOIN LATERAL (
+    SELECT r.app_key, r.channel_id, r.user_id, r.id, r.cutoff, r.delete_compensated, r.delete_media FROM clean_requests r
+    WHERE r.app_key = u.app_key AND r.channel_id = u.channel_id AND r.user_id = u.user_id AND r.state = 'accepted'
+    OFFSET 0
+) r
 
 -- name: list_highest_cutoffs
 -- The highest cutoff that any request of these pairs ever had, -1 where there was none: a score above it is forged.
@@ -204,27 +205,32 @@ WHERE r.channel_id = u.channel_id AND r.id = u.id AND CASE WHEN r.state = 'appli
 SELECT DISTINCT app_key, channel_id, user_id FROM clean_requests
 WHERE state = 'accepted' AND accepted_at <= $1 LIMIT $2
 
+-- rule: has_earlier
+-- A request of the same channel that was accepted before r waits to be applied. CASE: asked for each, never by a join that
+-- looks through all that wait.
+CASE WHEN EXISTS (
+    SELECT 1 FROM clean_requests e
+    WHERE e.channel_id = r.channel_id AND e.state = 'accepted' AND e.accepted_at < r.accepted_at
+) THEN true ELSE false END
+
 -- name: list_settleable_pairs
 -- Pairs with applied requests whose undo window is over, that are counted, and before which none waits to be applied, so
 -- that what a receipt saw is what was there. $1 now, $2 most
 -- index: clean_requests_unsettled
 SELECT DISTINCT app_key, channel_id, user_id FROM (
     SELECT app_key, channel_id, user_id FROM clean_requests r
-    WHERE state = 'applied' AND undo_until <= $1 AND counted_at IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM clean_requests e
-        WHERE e.channel_id = r.channel_id AND e.state = 'accepted' AND e.accepted_at < r.accepted_at)
+    WHERE state = 'applied' AND undo_until <= $1 AND counted_at IS NOT NULL AND NOT {{retention.has_earlier}}
     ORDER BY undo_until LIMIT $2
 ) oldest
 
 -- name: list_settleable
--- What of these pairs may be settled, read under their locks. $1 app keys, $2 channel ids, $3 users, $4 now
-SELECT r.app_key, r.channel_id, r.user_id, r.id, r.cutoff, r.delete_compensated, r.delete_media
-FROM unnest($1::text[], $2::bigint[], $3::text[]) AS u (app_key, channel_id, user_id)
-JOIN clean_requests r ON r.channel_id = u.channel_id AND r.user_id = u.user_id
-    AND r.app_key = u.app_key
-WHERE r.state = 'applied' AND r.undo_until <= $4 AND r.counted_at IS NOT NULL AND NOT EXISTS (
-    SELECT 1 FROM clean_requests e
-    WHERE e.channel_id = r.channel_id AND e.state = 'accepted' AND e.accepted_at < r.accepted_at)
+-- What of these pairs may be settled, read under their locks; OFFSET as above. $1 app keys, $2 channel ids, $3 users, $4 now
+SELECT r.* FROM unnest($1::text[], $2::bigint[], $3::text[]) AS u (app_key, channel_id, user_id) CROSS JOIN LATERAL (
+    SELECT r.app_key, r.channel_id, r.user_id, r.id, r.cutoff, r.delete_compensated, r.delete_media FROM clean_requests r
+    WHERE r.app_key = u.app_key AND r.channel_id = u.channel_id AND r.user_id = u.user_id
+        AND r.state = 'applied' AND r.undo_until <= $4 AND r.counted_at IS NOT NULL AND NOT {{retention.has_earlier}}
+    OFFSET 0
+) r
 
 -- name: mark_due
 -- A floor may have risen. $1 channel ids, sorted; $2 now

@@ -156,12 +156,12 @@ async def test_many_pairs_are_applied_in_several_transactions(
     groups = [await world.make_group(*members, id_=f"g{number}") for number in range(3)]
     accepted = []
     for group in groups:
-        sent = await world.post(group, "ann")
+        await world.post(group, "ann")
         accepted += [await world.clean_in(group, user) for user in ("bob", "cid")]
     accepted.append(await world.clean_in(groups[1], EVERYONE))
     scores: dict[Pair, int | None] = {one.pair: one.cutoff for one in accepted}
     nobody = Pair(world.app_key, accepted[0].pair.channel_id, "zoe")
-    report = await world.cleans.apply({**scores, nobody: sent}, now=world.clock.now())
+    report = await world.cleans.apply({**scores, nobody: NOON}, now=world.clock.now())
     assert (report.applied, report.forged) == (7, [nobody])
     assert await _states(world) == ["applied"] * 7
     rows = await world.rows(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
@@ -168,4 +169,27 @@ async def test_no_call_of_one_member_costs_more_in_a_large_group(
         # all are back with one for everybody, once
         await world.post(group, "ann")
         assert await world.value("SELECT count(*) FROM conversations WHERE removed") == 0
+    assert _grown(*costs) == {}
+
+
+async def test_a_clean_costs_the_same_however_many_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The statistics are of a time when none waited, as before a burst: then Postgres takes a look at all of them for a short
+    way to one."""
+    group = await world.make_group("bob", "cid")
+    await _fill(world, group, "ann", 60)
+    costs = []
+    for count in (50, 2_000):
+        await world.execute("ANALYZE")
+        # they may be undone for a day
+        others = (world.clean(f"{count}-{number}", "ann", undo=86_400) for number in range(count))
+        await asyncio.gather(*others)
+        accepted = await world.clean_in(group, "bob", undo=0)
+        apply = await blocks_of(world, monkeypatch, partial(world.apply, accepted))
+        await world.apply()
+        await world.count()
+        settle = await blocks_of(world, monkeypatch, lambda: world.cleans.settle(now=world.clock.now()))
+        costs.append({"apply": apply[""], "settle": settle[""]})
+        assert await world.value("SELECT count(*) FROM clean_requests WHERE state = 'settled'") == len(costs)
     assert _grown(*costs) == {}
