@@ -11,7 +11,7 @@ from history.channels.model import MADE_BY_CALL, ChannelKey, missing
 from history.errors import InvalidInput
 from history.messages.model import ClientKey, Flags, Message, MessageRow, Sender
 
-MOST_LINES = 5_000
+MOST_LINES = 10_000
 MOST_BYTES = 4 * 1024 * 1024
 """Of one batch: what a commit holds the locks of its channels for."""
 FILE = "media:["

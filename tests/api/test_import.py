@@ -398,4 +398,4 @@ async def test_too_many_imports_at_a_time_are_503(api: Api) -> None:
 
 
 def test_a_batch_is_as_large_as_it_is_documented() -> None:
-    assert (model.MOST_LINES, model.MOST_BYTES) == (5_000, 4 * 1024 * 1024)
+    assert (model.MOST_LINES, model.MOST_BYTES) == (10_000, 4 * 1024 * 1024)
