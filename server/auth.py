@@ -17,6 +17,7 @@ from server.services import Services
 _SECONDS_BELOW = 10**11
 """A Timestamp below it is in seconds, as most of the field's SDKs send it; above, in milliseconds."""
 _LONGEST_NONCE = 128
+_SIGNED = [(name, f"RC-{name}") for name in ("App-Key", "Nonce", "Timestamp", "Signature")]
 
 
 async def identify(
@@ -64,15 +65,14 @@ async def signed_app(headers: Mapping[str, str], apps: Apps, limits: Limits, *, 
     Each header may have the prefix RC-. Neither age nor reuse matters unless the app's settings say so: official clients
     send seconds, or the same triple for the life of a process.
     """
-    app_key, nonce, timestamp, signature = (
-        headers.get(name) or headers.get(f"RC-{name}") or ""
-        for name in ("App-Key", "Nonce", "Timestamp", "Signature")
-    )
+    app_key, nonce, timestamp, signature = [
+        headers.get(name) or headers.get(prefixed) or "" for name, prefixed in _SIGNED
+    ]
     if not app_key or not nonce or not timestamp or not signature or len(nonce) > _LONGEST_NONCE:
         raise BadSignature("Sign the request: send the headers App-Key, Nonce, Timestamp and Signature.")
     app = await apps.find(app_key)
-    secrets = [app.secret] if app.previous_secret is None else [app.secret, app.previous_secret]
-    if not any(_matches(secret, f"{nonce}{timestamp}", signature) for secret in secrets):
+    signed, before = f"{nonce}{timestamp}", app.previous_secret
+    if not _matches(app.secret, signed, signature) and not (before and _matches(before, signed, signature)):
         raise BadSignature("The Signature does not match: it is hex SHA1(AppSecret + Nonce + Timestamp).")
     if app.settings.signature_max_age_seconds:
         _check_age(timestamp, app.settings.signature_max_age_seconds * SECOND, now=now)

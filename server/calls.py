@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
@@ -31,8 +30,7 @@ class Caller(Enum):
     ANYONE = "anyone"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Who:
+class Who(Struct, frozen=True, kw_only=True):
     """Who calls."""
 
     app: App | None = None
@@ -43,8 +41,7 @@ class Who:
     """The one app that the admin key opens; None where it opens all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call(Generic[B]):
+class Call(Struct, Generic[B], frozen=True, kw_only=True):
     """One request, authenticated and parsed."""
 
     services: Services
@@ -53,7 +50,7 @@ class Call(Generic[B]):
     path: Mapping[str, str]
     query: Any
     """Of the route's type; None on routes that look at no query."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     chunks: AsyncIterator[bytes] | None = None
     """The body as it comes, on routes that take one which is no request of a type."""
 
@@ -80,12 +77,11 @@ class Bytes(Struct):
     chunks: AsyncIterator[bytes] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(Struct, frozen=True, kw_only=True):
     """What is answered: a result, or nothing but success."""
 
     result: Struct | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     status: int = 200
 
 

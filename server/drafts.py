@@ -27,7 +27,7 @@ def draft(
     message_type: str,
     content: str,
     persisted: bool = True,
-    flags: Flags = Flags(0),  # noqa: B008 # a value, not a mutable
+    flags: int = 0,
     recipients: tuple[str, ...] | None = None,
     metadata: str | None = None,
     client_key: str | None = None,
@@ -39,7 +39,7 @@ def draft(
         sender=sender,
         type=message_type,
         content=content,
-        flags=flags | (Flags.PERSISTED if persisted and stored(app, type_) else Flags(0)),
+        flags=flags | (Flags.PERSISTED if persisted and stored(app, type_) else 0),
         recipients=recipients,
         metadata=metadata,
         client_key=client_key,

@@ -24,10 +24,6 @@ MOST_LINE_BYTES = 8 * 1024 * 1024
 """As of any request's body."""
 _MOST_PLACES = 50_000
 _BOM = b"\xef\xbb\xbf"
-# plain integers: operations on a Flags take as long as all else that happens to a line
-_PERSISTED, _ECHOED, _SILENT, _METADATA = (
-    int(flag) for flag in (Flags.PERSISTED, Flags.ECHOED, Flags.SILENT, Flags.METADATA)
-)
 _decoder = msgspec.json.Decoder(TransferLine)
 
 
@@ -128,16 +124,16 @@ class Lines:
                 if one.isEchoToSender:
                     flags |= echo
                 if one.deliver:
-                    flags &= ~_SILENT
+                    flags &= ~Flags.SILENT
                 if one.shouldPersist == 0:
-                    flags &= ~_PERSISTED
-                if flags & _SILENT and not flags & _PERSISTED:
+                    flags &= ~Flags.PERSISTED
+                if flags & Flags.SILENT and not flags & Flags.PERSISTED:
                     self._refuse_useless(place)
                 recipients = metadata = None
                 if one.toUserIds is not None:
                     recipients = _recipients(one, place)
                 if one.hasMetadata or one.metadata:
-                    flags |= _METADATA if one.hasMetadata else 0
+                    flags |= Flags.METADATA if one.hasMetadata else 0
                     metadata = kept_metadata(one.metadata, kept=bool(one.hasMetadata))
             except TidemarkError as exc:
                 self._refused.append((number, exc))
@@ -172,8 +168,8 @@ class Lines:
             self._places.clear()
             self._by_key.clear()
         place = self._by_key.setdefault(key, Place(key))
-        flags = _SILENT | (_PERSISTED if stored(self._app, type_) else 0)
-        found = place, flags, 0 if type_ is ChannelType.SYSTEM else _ECHOED
+        flags = Flags.SILENT | (Flags.PERSISTED if stored(self._app, type_) else 0)
+        found = place, flags, 0 if type_ is ChannelType.SYSTEM else Flags.ECHOED
         self._places[one.channelType, channel_id, sender] = found
         return found
 

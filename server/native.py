@@ -69,9 +69,14 @@ class Plain(Surface):
     def done(self, reply: Reply) -> web.Response:
         if isinstance(reply.result, Bytes):
             return web.Response(body=reply.result.chunks, status=reply.status, headers=reply.headers)
-        response = as_json(reply.result, reply.status)
-        response.headers.update(reply.headers)
+        response = as_json(self.success(reply.result), reply.status)
+        if reply.headers:
+            response.headers.update(reply.headers)
         return response
+
+    def success(self, result: Struct | None) -> Struct | None:
+        """What a success says."""
+        return result
 
     def fault(self, error: TidemarkError) -> web.Response:
         row = answer(error)
@@ -85,11 +90,8 @@ class Plain(Surface):
 class ServerApi(Plain):
     """The server API."""
 
-    def done(self, reply: Reply) -> web.Response:
-        if isinstance(reply.result, Bytes):
-            return super().done(reply)
-        value = Success() if reply.result is None else Result(result=reply.result)
-        return super().done(Reply(result=value, headers=reply.headers, status=reply.status))
+    def success(self, result: Struct | None) -> Struct:
+        return Success() if result is None else Result(result=result)
 
 
 PLAIN = Plain()

@@ -170,7 +170,7 @@ class World:
         """Send one message into any channel, the clock set to `at` before; its position."""
         if at is not None:
             self.clock.set(at)
-        flags = (Flags.PERSISTED if persist else Flags(0)) | (Flags.ECHOED if echo else Flags(0))
+        flags = (Flags.PERSISTED if persist else 0) | (Flags.ECHOED if echo else 0)
         draft = Draft(
             channels=(key,),
             sender=sender,
@@ -182,7 +182,7 @@ class World:
         )
         return read_message_id((await self.messages.send(draft))[0])[1]
 
-    def draft(self, sender: str, *to: str, content: str = "hello", flags: Flags = Flags.PERSISTED) -> Draft:
+    def draft(self, sender: str, *to: str, content: str = "hello", flags: int = Flags.PERSISTED) -> Draft:
         """A message on its way to some users."""
         channels = tuple(self.channel(sender, user) for user in to)
         return Draft(channels=channels, sender=sender, type="text", content=content, flags=flags)

@@ -23,7 +23,7 @@ from history.delivery.model import (
     Receipt,
     RemovalNotice,
 )
-from history.messages.model import Flags, Message
+from history.messages.model import Message
 from history.queries import statement
 
 
@@ -38,7 +38,7 @@ def _message(row: Row, type_: str) -> Message:
         sender=row["sender"],
         type=type_,
         content=row["content"],
-        flags=Flags(row["flags"]),
+        flags=row["flags"],
         metadata=row["metadata"],
     )
 

@@ -262,7 +262,7 @@ def _rows(given: Mapping[Copy, int]) -> Iterator[MessageRow]:
         yield (
             copy.channel_id,
             position,
-            int(draft.flags),
+            draft.flags,
             draft.sender,
             draft.type,
             draft.content,
@@ -283,7 +283,7 @@ def _reference_rows(given: Mapping[Copy, int]) -> Iterator[ReferenceRow]:
                 position,
                 media_id,
                 draft.channels[0].app_key,
-                int(draft.flags),
+                draft.flags,
                 draft.sender,
                 draft.recipients,
             )

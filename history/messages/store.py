@@ -14,7 +14,6 @@ from history.channels.model import ChannelKey, ChannelType
 from history.database import Connection, Row
 from history.messages.model import (
     ClientKey,
-    Flags,
     Found,
     Message,
     MessageRow,
@@ -258,7 +257,7 @@ def _fields(channel_id: int, row: Row) -> dict[str, Any]:
         "sender": row["sender"],
         "type": row["type"],
         "content": row["content"],
-        "flags": Flags(row["flags"]),
+        "flags": row["flags"],
         "metadata": row["metadata"],
         "edited_at": row["edited_at"],
     }

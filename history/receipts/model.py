@@ -126,7 +126,7 @@ class Facts:
     window_from: int
     own: bool
     addressed: bool
-    flags: Flags
+    flags: int
     recalled: bool
     hidden_by_id: bool
 

@@ -9,7 +9,6 @@ from uuid import UUID
 from history.channels.model import ChannelKey, ChannelType
 from history.database import Connection, Row
 from history.delivery.model import Reach
-from history.messages.model import Flags
 from history.queries import statement
 from history.receipts.model import Facts, Filter, Numbers, Plan, Receipt
 
@@ -223,7 +222,7 @@ async def get_facts(
         window_from=reach.window_from,
         own=row["sender"] == user_id,
         addressed=row["recipients"] is None or user_id in row["recipients"],
-        flags=Flags(row["flags"] or 0),
+        flags=row["flags"] or 0,
         recalled=row["recall_stamp"] is not None,
         hidden_by_id=row["hidden_by_id"],
     )

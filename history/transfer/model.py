@@ -161,7 +161,7 @@ class Arranged:
     def place(self, lines: Sequence[Line]) -> None:
         """Find a position for each line: its own time, or the next free position of the same millisecond."""
         rows, keys, spots, bad, first = self.rows, self.keys, self.spots, self.bad, self.firsts.setdefault
-        silent = int(Flags.SILENT)
+        silent = Flags.SILENT
         for number, place, sent_at, flags, sender, type_, content, recipients, metadata, client_key in lines:
             spot = spots[place]
             key = None

@@ -9,7 +9,7 @@ import asyncpg
 
 from history.channels.model import ChannelKey, ChannelType
 from history.database import Connection, Row
-from history.messages.model import ClientKey, Flags, Message
+from history.messages.model import ClientKey, Message
 from history.queries import statement
 from history.transfer.model import Exported, Spot, Stand
 
@@ -153,7 +153,7 @@ def _exported(row: Row, channel: ChannelKey) -> Exported:
         sender=row["sender"],
         type=row["type"],
         content=row["content"],
-        flags=Flags(row["flags"]),
+        flags=row["flags"],
         metadata=row["metadata"],
     )
     recipients = row["recipients"]

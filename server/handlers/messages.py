@@ -174,7 +174,7 @@ def _draft(
         message_type=body.messageType,
         content=body.content,
         persisted=body.shouldPersist != 0,
-        flags=(Flags.ECHOED if echo else Flags(0)) | (Flags.METADATA if body.hasMetadata else Flags(0)),
+        flags=(Flags.ECHOED if echo else 0) | (Flags.METADATA if body.hasMetadata else 0),
         recipients=recipients,
         metadata=metadata,
         client_key=body.clientMessageId,

@@ -135,8 +135,8 @@ class World:
 
     async def send(self, channels: Sequence[ChannelKey], message: Sent, client_key: str | None) -> list[str]:
         """One message into each of them, in one commit; nothing where a group, an open channel or a file is not there."""
-        flags = Flags.PERSISTED if message.persisted else Flags(0)
-        flags |= Flags.ECHOED if message.echoed else Flags(0)
+        flags = Flags.PERSISTED if message.persisted else 0
+        flags |= Flags.ECHOED if message.echoed else 0
         draft = Draft(
             channels=tuple(channels),
             sender=message.sender,

@@ -53,7 +53,7 @@ class Process:
             sender=sender,
             type="text",
             content=content,
-            flags=Flags.PERSISTED | self.random.choice([Flags.ECHOED, Flags(0)]),
+            flags=Flags.PERSISTED | self.random.choice([Flags.ECHOED, 0]),
             recipients=named,
             client_key=content,
         )

@@ -45,7 +45,7 @@ async def somebody_waits(world: World, *, many: int = 1, most: int = 2_000) -> N
     raise AssertionError(f"locks are not waited for by {many}")
 
 
-async def append(connection: Any, world: World, *, flags: Flags = Flags.PERSISTED) -> int:
+async def append(connection: Any, world: World, *, flags: int = Flags.PERSISTED) -> int:
     """The statements of an append, in a transaction that the test holds."""
     channel_id = await world.channel_id()
     reserved = await messages_store.reserve_positions(connection, {channel_id: 1}, {}, now=world.clock.now())

@@ -100,6 +100,6 @@ def _draft(group: ChannelKey, chance: random.Random, users: list[str]) -> Draft:
         sender=chance.choice(users),
         type="t",
         content="c",
-        flags=Flags.PERSISTED | chance.choice([Flags.ECHOED, Flags(0), Flags(0)]),
+        flags=Flags.PERSISTED | chance.choice([Flags.ECHOED, 0, 0]),
         recipients=named,
     )

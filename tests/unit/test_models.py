@@ -177,7 +177,7 @@ def test_months_follow_each_other_without_a_gap() -> None:
 def test_sent_at_is_the_position_in_milliseconds() -> None:
     """Rounded down."""
     message = Message(
-        channel_id=1, position=1_999, sender="s", type="t", content="c", flags=Flags(1), metadata=None
+        channel_id=1, position=1_999, sender="s", type="t", content="c", flags=Flags.PERSISTED, metadata=None
     )
     assert message.sent_at == 1
     assert cutoff_before(2) == 2_000
@@ -332,7 +332,7 @@ def test_a_floor_is_found_where_something_blocks_or_nothing_follows() -> None:
 
 def _delivered(content: str) -> Delivered:
     message = Message(
-        channel_id=1, position=1, sender="s", type="t", content=content, flags=Flags(1), metadata=None
+        channel_id=1, position=1, sender="s", type="t", content=content, flags=Flags.PERSISTED, metadata=None
     )
     return Delivered(
         message=message, channel=ChannelKey("a", ChannelType.DIRECT, ("s", "u")), origin="missed"

@@ -61,7 +61,7 @@ async def create(call: Call[wire.ClarityMessageCreate]) -> Reply:
         sender=call.user,
         message_type=TEXT,
         content=as_content(body.message),
-        flags=Flags.ECHOED | (Flags.METADATA if metadata else Flags(0)),
+        flags=Flags.ECHOED | (Flags.METADATA if metadata else 0),
         metadata=metadata,
     )
     [id_] = await call.services.messages.send(sent)

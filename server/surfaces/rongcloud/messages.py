@@ -134,7 +134,7 @@ async def _publish(
         message_type=body.objectName,
         content=body.content,
         persisted=body.isPersisted != 0,
-        flags=(Flags.ECHOED if echo == 1 else Flags(0)) | (Flags.METADATA if body.expansion else Flags(0)),
+        flags=(Flags.ECHOED if echo == 1 else 0) | (Flags.METADATA if body.expansion else 0),
         recipients=recipients,
         metadata=_extra(body),
     )

@@ -103,7 +103,7 @@ async def send(call: Call[wire.SendMsg]) -> Reply:
         content=content,
         persisted=body.MsgLifeTime != 0,
         # 2: not into the sender's own history
-        flags=Flags.METADATA | (Flags(0) if body.SyncOtherMachine == 2 else Flags.ECHOED),
+        flags=Flags.METADATA | (0 if body.SyncOtherMachine == 2 else Flags.ECHOED),
         metadata=elements.as_metadata(body.MsgRandom, body.CloudCustomData),
         client_key=f"tencent {body.MsgSeq or 0} {body.MsgRandom}",
     )
