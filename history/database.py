@@ -25,9 +25,10 @@ Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Row: TypeAlias = asyncpg.Record
 _T = TypeVar("_T")
 
-_READER = dict.fromkeys(("enable_seqscan", "enable_bitmapscan"), "off")
+READER = dict.fromkeys(("enable_seqscan", "enable_bitmapscan"), "off")
+"""The settings of a reader's session."""
 WRITER = (
-    _READER
+    READER
     | dict.fromkeys(("enable_hashjoin", "enable_mergejoin"), "off")
     | {
         # a plan for any values from the start: one made for these values, without statistics, read a burst's whole journal
@@ -228,7 +229,7 @@ async def open_database(
         reset=_leave_as_it_is,
     )
     with _unavailable(), _refused():
-        read = await connect(max_size=readers, server_settings=settings | _READER)
+        read = await connect(max_size=readers, server_settings=settings | READER)
         try:
             write = await connect(
                 max_size=writers, server_settings=settings | WRITER | {"lock_timeout": LOCK_TIMEOUT}

@@ -41,12 +41,13 @@ FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::boolean[]) AS u (channel
 WHERE c.channel_id = u.channel_id AND c.user_id = u.user_id AND c.left_position IS NULL
 
 -- name: update_some_removed
--- Where all are back, appends need not look any more. $1 channel ids, sorted
+-- Where all are back, appends need not look any more. LIMIT: asked for each, never by a look through all that are removed
+-- anywhere. $1 channel ids, sorted
 -- index: channels_pkey
 UPDATE channels ch SET some_removed = false FROM unnest($1::bigint[]) AS u (id)
-WHERE ch.id = u.id AND NOT EXISTS (
-    SELECT FROM conversations c WHERE c.channel_id = u.id AND c.removed AND c.left_position IS NULL
-)
+WHERE ch.id = u.id AND (
+    SELECT c.channel_id FROM conversations c WHERE c.channel_id = u.id AND c.removed AND c.left_position IS NULL LIMIT 1
+) IS NULL
 
 -- rule: recalled
 -- The row m was recalled, as of v.recall_stamp (9223372036854775807: now).

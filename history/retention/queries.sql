@@ -343,7 +343,9 @@ WITH ch AS MATERIALIZED (
     SELECT * FROM everybody ORDER BY sync_from LIMIT 2
 )
 SELECT ch.last_position + 1 AS tip, ch.expires_at, ch.max_age, ch.held, EXISTS (
-        SELECT 1 FROM clean_requests r WHERE r.channel_id = $1 AND r.state = 'applied' AND r.counted_at IS NULL
+        -- CASE: by the channel, never through all that wait to be counted
+        SELECT 1 FROM clean_requests r
+        WHERE r.channel_id = $1 AND CASE WHEN r.state = 'applied' THEN r.counted_at IS NULL ELSE false END
     ) AS uncounted,
     (SELECT m.position FROM messages m
         WHERE m.channel_id = $1 AND m.position >= $2 AND m.position < $3

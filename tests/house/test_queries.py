@@ -426,6 +426,44 @@ async def test_readers_plan_by_the_index_they_name(database_url: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+_QUIET = """UPDATE clean_requests SET state = 'settled'; UPDATE channels SET next_reclaim_at = NULL;
+UPDATE conversations SET removed = false; VACUUM ANALYZE"""
+_WAITING = {
+    "clean_requests_unapplied",
+    "clean_requests_unapplied_by_user",
+    "clean_requests_unsettled",
+    "clean_requests_uncounted",
+    "channels_due",
+    "channels_due_by_app",
+    "conversations_removed",
+}
+"""What is in them waits for something: in a quiet time, nothing."""
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_no_plan_of_a_quiet_time_looks_through_all_that_waits(database_url: str, reads: bool) -> None:
+    """Where nothing waits, the index of it seems the shortest way to anything. The plan is kept, and then a burst comes.
+
+    A statement that is meant to read such an index from its beginning names it.
+    """
+    connection = await (_filled if reads else _as_writer)(database_url, 10_000)
+    for command in _QUIET.split(";"):
+        await connection.execute(command)
+    for setting, value in (database.READER if reads else database.WRITER).items():
+        await connection.execute(f"SET {setting} = {value}")
+    wrong: list[str] = []
+    for feature, block in _statements():
+        if _is_read(block) is reads:
+            plan = await _plan(connection, block.sql)
+            wrong += [
+                f"{feature}.{block.name}: {node['Index Name']}"
+                for node in _nodes(plan)
+                if node.get("Index Name") in _WAITING - set(block.indexes) and "Index Cond" not in node
+            ]
+    await connection.close()
+    assert not wrong, "\n".join(wrong)
+
+
 async def test_every_statement_prepares_against_the_schema(database_url: str) -> None:
     """On a writer's connection; each argument is used."""
     async with database.open_database(database_url) as opened, opened.writing() as connection:
