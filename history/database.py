@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -245,3 +245,9 @@ async def open_database(
                 await asyncio.wait_for(pool.close(), timeout=5)
             except (TimeoutError, *_LOST):
                 pool.terminate()
+
+
+def columns(rows: Iterable[Sequence[Any] | Row], width: int) -> list[list[Any]]:
+    """Rows as the arrays that a statement takes apart again by unnest."""
+    found = list(rows)
+    return [[row[number] for row in found] for number in range(width)]

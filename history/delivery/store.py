@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from history.channels.model import ChannelKey, ChannelType
 from history.cursors import message_id
-from history.database import Connection, Row
+from history.database import Connection, Row, columns
 from history.delivery.model import (
     CleanNotice,
     ConversationChange,
@@ -197,17 +197,11 @@ async def update_marks(connection: Connection, receipts: Sequence[Receipt]) -> N
         devices[device] = max(devices.get(device, 0), receipt.position)
     await connection.execute(
         statement("delivery", "raise_delivered"),
-        *(
-            list(column)
-            for column in zip(*sorted((*user, position) for user, position in users.items()), strict=True)
-        ),
+        *columns(sorted((*user, position) for user, position in users.items()), 3),
     )
     await connection.execute(
         statement("delivery", "raise_device_marks"),
-        *(
-            list(column)
-            for column in zip(*sorted((*device, at) for device, at in devices.items()), strict=True)
-        ),
+        *columns(sorted((*device, at) for device, at in devices.items()), 4),
     )
 
 

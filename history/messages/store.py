@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from history.channels.model import ChannelKey, ChannelType
-from history.database import Connection, Row
+from history.database import Connection, Row, columns
 from history.messages.model import (
     ClientKey,
     Found,
@@ -101,7 +101,7 @@ async def update_noted(
     pairs = sorted(tails.keys() | back)
     await connection.execute(
         statement("messages", "update_noted"),
-        *_columns(pairs, 2),
+        *columns(pairs, 2),
         [tails.get(pair) for pair in pairs],
         [pair in back for pair in pairs],
     )
@@ -117,15 +117,14 @@ async def claim_keys(
 ) -> dict[ClientKey, int]:
     """Claim idempotency keys; the positions of those that somebody had before."""
     keys = sorted(lapses)
-    columns = _columns(keys, 3)
     rows = await connection.fetch(
-        statement("messages", "claim_keys"), *columns, [lapses[key] for key in keys], now
+        statement("messages", "claim_keys"), *columns(keys, 3), [lapses[key] for key in keys], now
     )
     won = {(row["channel_id"], row["sender"], row["key"]) for row in rows}
     lost = [key for key in keys if key not in won]
     if not lost:
         return {}
-    found = await connection.fetch(statement("messages", "list_key_positions"), *_columns(lost, 3))
+    found = await connection.fetch(statement("messages", "list_key_positions"), *columns(lost, 3))
     return {(row["channel_id"], row["sender"], row["key"]): row["position"] for row in found}
 
 
@@ -133,7 +132,7 @@ async def update_key_positions(connection: Connection, positions: Mapping[Client
     """Remember which messages the claimed keys stand for."""
     keys = sorted(positions)
     await connection.execute(
-        statement("messages", "update_key_positions"), *_columns(keys, 3), [positions[key] for key in keys]
+        statement("messages", "update_key_positions"), *columns(keys, 3), [positions[key] for key in keys]
     )
 
 
@@ -142,13 +141,9 @@ async def upsert_senders(connection: Connection, positions: Mapping[Sender, int]
     senders = sorted(positions)
     await connection.execute(
         statement("messages", "upsert_senders"),
-        *_columns(senders, 2),
+        *columns(senders, 2),
         [positions[sender] for sender in senders],
     )
-
-
-def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
-    return [[row[number] for row in rows] for number in range(width)]
 
 
 async def insert_messages(connection: Connection, rows: Iterable[MessageRow]) -> None:

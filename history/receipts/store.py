@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from history.channels.model import ChannelKey, ChannelType
-from history.database import Connection, Row
+from history.database import Connection, Row, columns
 from history.delivery.model import Reach
 from history.queries import statement
 from history.receipts.model import Facts, Filter, Numbers, Plan, Receipt
@@ -75,8 +75,7 @@ async def update_counted(
         )
         for request, step in sorted(steps.items())
     ]
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    await connection.execute(statement("receipts", "update_counted"), *columns)
+    await connection.execute(statement("receipts", "update_counted"), *columns(rows, 8))
 
 
 async def get_receipt(connection: Connection, app_key: str, channel_id: int, id_: UUID) -> Receipt | None:

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from history.axis import NEVER
-from history.database import Connection, Row
+from history.database import Connection, Row, columns
 from history.delivery.model import Reach
 from history.media import store as media_store
 from history.messages import store as messages_store
@@ -33,11 +33,6 @@ from history.retention.model import (
 _RULES = ("history", "missed", "compensated")
 
 
-def _columns(rows: Iterable[Sequence[Any] | Row], width: int) -> list[list[Any]]:
-    found = list(rows)
-    return [[row[number] for row in found] for number in range(width)]
-
-
 def _pair(row: Row) -> Pair:
     return Pair(row["app_key"], row["channel_id"], row["user_id"])
 
@@ -46,7 +41,7 @@ async def insert_clean_requests(
     connection: Connection, requests: Sequence[tuple[int, UUID, CleanDraft, int]]
 ) -> dict[tuple[int, UUID], int]:
     """Write requests (channel id, id, draft, accepted at) into the journal; their cutoffs by channel and id."""
-    columns = _columns(
+    arrays = columns(
         (
             (
                 channel_id,
@@ -69,7 +64,7 @@ async def insert_clean_requests(
         ),
         15,
     )
-    rows = await connection.fetch(statement("retention", "insert_clean_requests"), *columns)
+    rows = await connection.fetch(statement("retention", "insert_clean_requests"), *arrays)
     return {(row["channel_id"], row["id"]): row["cutoff"] for row in rows}
 
 
@@ -80,7 +75,7 @@ async def lock_pairs(connection: Connection, pairs: Sequence[Pair]) -> None:
     if channels:
         await connection.execute(statement("retention", "lock_channels"), channels)
     if users:
-        await connection.execute(statement("retention", "lock_conversations"), *_columns(users, 2))
+        await connection.execute(statement("retention", "lock_conversations"), *columns(users, 2))
 
 
 async def lock_planned(connection: Connection, channel_id: int, user_id: str) -> int:
@@ -111,7 +106,7 @@ async def _journalled(connection: Connection, name: str, *arguments: object) -> 
 
 
 def _by_pair(pairs: Sequence[Pair]) -> list[list[Any]]:
-    return _columns(((pair.app_key, pair.channel_id, pair.user_id) for pair in pairs), 3)
+    return columns(((pair.app_key, pair.channel_id, pair.user_id) for pair in pairs), 3)
 
 
 async def list_unapplied(connection: Connection, pairs: Sequence[Pair]) -> list[Journalled]:
@@ -142,16 +137,16 @@ async def update_cutoffs(connection: Connection, cutoffs: Mapping[Pair, Cutoffs]
     users = [row for row in rows if row[1] != EVERYONE]
     channels = [(id_, *marks) for id_, user, *marks in rows if user == EVERYONE]
     if channels:
-        await connection.execute(statement("retention", f"{verb}_channel_cutoffs"), *_columns(channels, 4))
+        await connection.execute(statement("retention", f"{verb}_channel_cutoffs"), *columns(channels, 4))
     if users:
-        await connection.execute(statement("retention", f"{verb}_conversation_cutoffs"), *_columns(users, 5))
+        await connection.execute(statement("retention", f"{verb}_conversation_cutoffs"), *columns(users, 5))
 
 
 async def insert_clean_marks(connection: Connection, rows: Sequence[Journalled], *, now: int) -> None:
     """Keep for the receipts of these requests what those whom they concern have now; Overtaken where others do so."""
-    columns = _columns(sorted((row.pair.channel_id, row.id) for row in rows), 2)
+    arrays = columns(sorted((row.pair.channel_id, row.id) for row in rows), 2)
     try:
-        await connection.execute(statement("retention", "insert_clean_marks"), *columns, now)
+        await connection.execute(statement("retention", "insert_clean_marks"), *arrays, now)
     except asyncpg.UniqueViolationError as exc:
         raise Overtaken from exc
 
@@ -161,11 +156,11 @@ async def update_applied(
 ) -> int:
     """These requests are in the cutoffs now; of how many that is news."""
     seen = ((row, reaches[row.pair.app_key]) for row in rows)
-    columns = _columns(
+    arrays = columns(
         ((row.pair.channel_id, row.id, reach.missed_from, reach.window_from) for row, reach in seen), 4
     )
     status: str = await connection.execute(
-        statement("retention", "update_applied"), *columns[:2], now, *columns[2:]
+        statement("retention", "update_applied"), *arrays[:2], now, *arrays[2:]
     )
     return int(status.removeprefix("UPDATE "))
 
@@ -195,8 +190,8 @@ async def cancel(
 
 async def update_settled(connection: Connection, rows: Sequence[Journalled], *, now: int) -> None:
     """These requests are in the settled marks now: from here on they count for the floor."""
-    columns = _columns(((row.pair.channel_id, row.id) for row in rows), 2)
-    await connection.execute(statement("retention", "update_settled"), *columns, now)
+    arrays = columns(((row.pair.channel_id, row.id) for row in rows), 2)
+    await connection.execute(statement("retention", "update_settled"), *arrays, now)
 
 
 async def _pairs(connection: Connection, name: str, *arguments: object) -> list[Pair]:
@@ -333,9 +328,9 @@ async def delete_old_marks(connection: Connection, *, now: int, most: int) -> in
 async def _delete_marks(connection: Connection, requests: Sequence[Row], *, most: int) -> int:
     if not requests:
         return 0
-    columns = _columns(requests, 2)
-    deleted = await _deleted(connection, "delete_marks", *columns, most)
-    await connection.execute(statement("retention", "update_forgotten"), *columns)
+    arrays = columns(requests, 2)
+    deleted = await _deleted(connection, "delete_marks", *arrays, most)
+    await connection.execute(statement("retention", "update_forgotten"), *arrays)
     return deleted
 
 

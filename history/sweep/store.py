@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from history.database import Connection, Row
+from history.database import Connection, columns
 from history.queries import statement
-
-
-def _columns(rows: Sequence[Row], width: int) -> list[list[Any]]:
-    return [[row[number] for row in rows] for number in range(width)]
 
 
 async def delete_side_rows(connection: Connection, name: str, *, now: int, most: int) -> int:
@@ -23,7 +16,7 @@ async def delete_unused_devices(connection: Connection, *, now: int, most: int) 
     """Forget devices that were not seen for long, and what they had; how many."""
     rows = await connection.fetch(statement("sweep", "delete_unused_devices"), now, most)
     if rows:
-        await connection.execute(statement("sweep", "delete_marks_of_devices"), *_columns(rows, 3))
+        await connection.execute(statement("sweep", "delete_marks_of_devices"), *columns(rows, 3))
     return len(rows)
 
 
@@ -32,5 +25,5 @@ async def delete_ended_conversations(connection: Connection, *, now: int, most: 
     rows = await connection.fetch(statement("sweep", "delete_left_conversations"), now, most)
     rows += await connection.fetch(statement("sweep", "delete_dismissed_conversations"), now, most)
     if rows:
-        await connection.execute(statement("sweep", "delete_marks_of_users"), *_columns(rows, 2))
+        await connection.execute(statement("sweep", "delete_marks_of_users"), *columns(rows, 2))
     return len(rows)

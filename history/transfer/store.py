@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from history.channels.model import ChannelKey, ChannelType
-from history.database import Connection, Row
+from history.database import Connection, Row, columns
 from history.messages.model import ClientKey, Message
 from history.queries import statement
 from history.transfer.model import Exported, Spot, Stand
@@ -84,25 +84,19 @@ async def list_known_keys(
     connection: Connection, keys: Collection[ClientKey], *, now: int
 ) -> dict[ClientKey, int]:
     """Where the messages stand that these keys stand for now."""
-    rows = await connection.fetch(statement("transfer", "list_known_keys"), *_columns(keys), now)
+    rows = await connection.fetch(statement("transfer", "list_known_keys"), *columns(keys, 3), now)
     return {(row["channel_id"], row["sender"], row["key"]): row["position"] for row in rows}
 
 
 async def list_there(connection: Connection, places: Collection[tuple[int, int]]) -> set[tuple[int, int]]:
     """Which of these (channel id, position) are on disk."""
-    rows = await connection.fetch(
-        statement("transfer", "list_there"), [id_ for id_, _ in places], [at for _, at in places]
-    )
+    rows = await connection.fetch(statement("transfer", "list_there"), *columns(places, 2))
     return {(row["channel_id"], row["position"]) for row in rows}
 
 
 async def delete_keys(connection: Connection, keys: Collection[ClientKey]) -> None:
     """Give back keys that were claimed in this transaction."""
-    await connection.execute(statement("transfer", "delete_keys"), *_columns(sorted(keys)))
-
-
-def _columns(keys: Collection[ClientKey]) -> list[list[object]]:
-    return [[key[number] for key in keys] for number in range(3)]
+    await connection.execute(statement("transfer", "delete_keys"), *columns(sorted(keys), 3))
 
 
 async def list_sources(
