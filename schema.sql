@@ -277,7 +277,8 @@ CREATE TABLE device_marks (
     told_recall bigint NOT NULL DEFAULT 0,
     -- the last removal from the user's list that this device knows of
     told_removals integer NOT NULL DEFAULT 0,
-    CONSTRAINT device_marks_pkey PRIMARY KEY (channel_id, user_id, device_id)
+    -- all marks of a user lie side by side, in the order of his channels: a sync reads them as they lie
+    CONSTRAINT device_marks_pkey PRIMARY KEY (user_id, channel_id, device_id)
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE device_marks IS 'What one device of a user has of one channel. No row: it has nothing.';
 
@@ -411,11 +412,12 @@ CREATE TABLE clean_requests (
     CONSTRAINT clean_requests_app_fkey FOREIGN KEY (app_key) REFERENCES apps (app_key)
 );
 COMMENT ON TABLE clean_requests IS 'The journal: Redis says only which pairs have work, these rows decide.';
--- rules look here for what is in force and not yet applied; the worker, for what Redis forgot
-CREATE INDEX clean_requests_unapplied ON clean_requests (channel_id, user_id) WHERE state = 'accepted';
--- a sync asks for those of one user and of everyone
+-- rules look here for what is in force and not yet applied: those of one user and of everyone; the worker, for what Redis forgot
 CREATE INDEX clean_requests_unapplied_by_user ON clean_requests (app_key, user_id, channel_id) WHERE state = 'accepted';
 CREATE INDEX clean_requests_by_pair ON clean_requests (channel_id, user_id, cutoff);
+-- whether an earlier one of the channel waits. accepted_at > 0 is always so: who does not say it is not offered this index
+CREATE INDEX clean_requests_unapplied ON clean_requests (channel_id, accepted_at)
+    WHERE state = 'accepted' AND accepted_at > 0;
 -- never both: by statistics of a quiet time the counter would look through a day's cleans for those that are not counted
 CREATE INDEX clean_requests_unsettled ON clean_requests (undo_until) WHERE state = 'applied' AND counted_at IS NOT NULL;
 CREATE INDEX clean_requests_ended ON clean_requests (coalesce(settled_at, cancelled_at))

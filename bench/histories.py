@@ -5,11 +5,14 @@ from __future__ import annotations
 import statistics
 import time
 
+import asyncpg
+
 from bench import filling, load
 from bench.ground import Ground
 from bench.latency import BLOCK, BLOCKS, in_turn
 from bench.rows import Row, times
 from history.axis import DAY, MILLISECOND
+from history.database import READER
 from history.messages.model import MOST_PAGE_BYTES
 from history.queries import statement
 
@@ -103,7 +106,9 @@ async def _same_sql(ground: Ground, channel_id: int, user: str) -> list[float]:
     medians = []
     now = ground.api.clock.now()
     arguments = (ground.app_key, channel_id, user, now, now - DAY, now, _PAGE, MOST_PAGE_BYTES, False)
-    prepared = await ground.raw.prepare(statement("messages", "history_page"))
+    # with the settings of the API's own connections
+    reader = await asyncpg.connect(ground.settings.database_url, server_settings=READER)
+    prepared = await reader.prepare(statement("messages", "history_page"))
     for _ in range(BLOCKS):
         latencies = []
         for _ in range(BLOCK):
@@ -111,4 +116,5 @@ async def _same_sql(ground: Ground, channel_id: int, user: str) -> list[float]:
             assert len(await prepared.fetch(*arguments)) >= _PAGE
             latencies.append((time.perf_counter() - began) * 1000)
         medians.append(statistics.median(latencies))
+    await reader.close()
     return medians

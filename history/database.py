@@ -25,14 +25,18 @@ Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Row: TypeAlias = asyncpg.Record
 _T = TypeVar("_T")
 
-READER = dict.fromkeys(("enable_seqscan", "enable_bitmapscan"), "off")
+READER = {
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    # a plan for any values from the start. Else Postgres makes one for these values a few times and then compares what it
+    # expects of both: a page took 0.5 ms or 1.2, and on young statistics a burst's whole journal was read
+    "plan_cache_mode": "force_generic_plan",
+}
 """The settings of a reader's session."""
 WRITER = (
     READER
     | dict.fromkeys(("enable_hashjoin", "enable_mergejoin"), "off")
     | {
-        # a plan for any values from the start: one made for these values, without statistics, read a burst's whole journal
-        "plan_cache_mode": "force_generic_plan",
         # a process that is frozen in the middle of a transaction keeps its locks no longer
         "idle_in_transaction_session_timeout": "20000",
     }

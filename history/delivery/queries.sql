@@ -11,25 +11,30 @@ m.position > v.delivered_position AND m.position >= v.missed_from AND m.position
 m.position >= v.window_from AND m.position >= v.sync_from AND m.flags & 8 <> 8 AND {{messages.addressed}}
     AND NOT {{delivery.missed}} AND NOT {{messages.recalled}} AND NOT {{messages.hidden}}
 
+-- rule: waits
+-- A clean of the user $2 of the app $1, or of everyone somewhere, waits to be applied.
+EXISTS (SELECT 1 FROM clean_requests r WHERE r.app_key = $1 AND r.user_id IN ('', $2) AND r.state = 'accepted')
+
 -- name: list_lacking
 -- Where a device may lack something: looked at once, so that what follows looks at these channels alone. Those statements
 -- decide, each in its own snapshot; what comes to other channels meanwhile is for the next sync.
 -- $1 app, $2 user, $3 device, $4 missed from, $5 window from
 -- index: conversations_by_user
+-- index: device_marks_pkey
 SELECT channel_id, cleans, recalls, removals, messages FROM (
     SELECT c.channel_id, ch.last_recall > coalesce(d.told_recall, 0) AS recalls,
-        c.left_position IS NULL AND (u.channel_id IS NOT NULL
-            OR greatest(c.history_cutoff, ch.history_cutoff) <> coalesce(d.told_cutoff, 0)) AS cleans,
+        c.left_position IS NULL AND (greatest(c.history_cutoff, ch.history_cutoff) <> coalesce(d.told_cutoff, 0)
+            -- mostly nothing waits, and one look says so for all
+            OR CASE WHEN {{delivery.waits}} THEN EXISTS (
+                SELECT 1 FROM clean_requests r
+                WHERE r.app_key = $1 AND r.user_id IN ('', $2) AND r.channel_id = c.channel_id AND r.state = 'accepted'
+            ) END) AS cleans,
         c.tell_removed AND c.removals > coalesce(d.told_removals, 0) AS removals,
         c.left_position IS NULL AND ch.type <> 4 AND ch.last_position > ch.silent_to AND {{messages.ends}}
             > least(greatest(c.delivered_position + 1, $4), greatest(coalesce(d.position, 0) + 1, $5)) AS messages
     FROM (SELECT $2::text AS user_id) t CROSS JOIN conversations c
     JOIN channels ch ON ch.id = c.channel_id
     LEFT JOIN device_marks d ON d.channel_id = c.channel_id AND d.user_id = c.user_id AND d.device_id = $3
-    LEFT JOIN (
-        SELECT DISTINCT r.channel_id FROM clean_requests r
-        WHERE r.app_key = $1 AND r.state = 'accepted' AND r.user_id IN ('', $2)
-    ) u ON u.channel_id = c.channel_id
     WHERE c.app_key = $1 AND c.user_id = $2
 ) device
 WHERE cleans OR recalls OR removals OR messages
@@ -53,7 +58,7 @@ WITH v AS MATERIALIZED (
     LEFT JOIN device_marks d ON d.channel_id = c.channel_id AND d.user_id = c.user_id AND d.device_id = $3
     LEFT JOIN LATERAL (
         SELECT max(r.cutoff) AS sync_cutoff FROM clean_requests r
-        WHERE r.channel_id = c.channel_id AND r.state = 'accepted' AND r.delete_compensated
+        WHERE r.app_key = c.app_key AND r.channel_id = c.channel_id AND r.state = 'accepted' AND r.delete_compensated
             AND r.user_id IN ('', c.user_id)
     ) j ON true
     WHERE c.app_key = $1 AND c.user_id = $2 AND c.channel_id = ANY ($10::bigint[]) AND c.left_position IS NULL
@@ -91,7 +96,7 @@ SELECT channel_id, type AS channel_type, key AS channel_key, cutoff, for_everyon
         SELECT max(r.cutoff) FILTER (WHERE r.user_id <> '') AS own,
             max(r.cutoff) FILTER (WHERE r.user_id = '') AS everyone
         FROM clean_requests r
-        WHERE r.channel_id = c.channel_id AND r.state = 'accepted' AND r.user_id IN ('', c.user_id)
+        WHERE r.app_key = c.app_key AND r.channel_id = c.channel_id AND r.state = 'accepted' AND r.user_id IN ('', c.user_id)
     ) j ON true
     WHERE c.app_key = $1 AND c.user_id = $2 AND c.channel_id = ANY ($5::bigint[]) AND c.left_position IS NULL
 ) effective
@@ -213,7 +218,7 @@ c.left_position IS NULL AND NOT c.removed AND ch.dismissed_at IS NULL
 -- The user of c reads the channel ch from here on, at the instant t.now.
 greatest(c.join_position, {{channels.policy_from}}, c.history_cutoff, ch.history_cutoff, (
     SELECT max(r.cutoff) FROM clean_requests r
-    WHERE r.channel_id = c.channel_id AND r.state = 'accepted' AND r.user_id IN ('', c.user_id)
+    WHERE r.app_key = c.app_key AND r.channel_id = c.channel_id AND r.state = 'accepted' AND r.user_id IN ('', c.user_id)
 ))
 
 -- name: list_conversations
@@ -234,7 +239,7 @@ WITH v AS MATERIALIZED (
         AND ({{delivery.activity}} * $5::bigint, ch.id * $5::bigint) < ($3::bigint * $5::bigint, $4::bigint * $5::bigint)
         AND ($11::boolean IS NULL OR c.muted = $11) AND ($12::boolean IS NULL OR (c.archived_at IS NOT NULL) = $12)
         AND ($13::boolean IS NULL OR c.pinned = $13) AND ($14::smallint IS NULL OR ch.type = $14)
-        AND ($15::bigint IS NULL OR c.channel_id = $15)
+        AND c.channel_id >= coalesce($15::bigint, 0) AND c.channel_id <= coalesce($15, 9223372036854775807)
     ORDER BY {{delivery.activity}} * $5::bigint DESC, ch.id * $5::bigint DESC LIMIT $7
 ), page AS (
     SELECT v.*, last.position, last.sender, last.message_type, last.content, last.flags, last.metadata, unread.count AS unread,

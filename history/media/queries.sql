@@ -31,7 +31,7 @@ SELECT EXISTS (
             {{messages.history_from}} AS first,
             greatest(c.join_position, c.sync_cutoff, ch.sync_cutoff, (
                 SELECT max(r.cutoff) FROM clean_requests r
-                WHERE r.channel_id = ch.id AND r.state = 'accepted' AND r.delete_compensated
+                WHERE r.app_key = ch.app_key AND r.channel_id = ch.id AND r.state = 'accepted' AND r.delete_compensated
                     AND r.user_id IN ('', t.user_id)
             )) AS sync_from
     ) v
@@ -171,7 +171,7 @@ FROM {{media.named}} v
 -- index: conversations_pkey
 -- index: messages
 WITH ch AS MATERIALIZED (
-    SELECT ch.type, ch.history_cutoff, ch.media_cutoff, ch.settled_media_cutoff,
+    SELECT ch.app_key, ch.type, ch.history_cutoff, ch.media_cutoff, ch.settled_media_cutoff,
         greatest({{channels.policy_from}}, CASE WHEN {{channels.expired}} THEN ch.last_position + 1 END) AS policy_from
     FROM (SELECT $4::bigint AS now) t CROSS JOIN channels ch
     WHERE ch.id = $1 AND CASE WHEN {{channels.held}} THEN false ELSE true END
@@ -179,11 +179,11 @@ WITH ch AS MATERIALIZED (
     SELECT c.user_id, c.last_hide, 9223372036854775807 AS recall_stamp,
         greatest(c.join_position, c.history_cutoff, ch.history_cutoff, ch.policy_from, (
             SELECT max(e.cutoff) FROM clean_requests e
-            WHERE e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state = 'accepted'
+            WHERE e.app_key = ch.app_key AND e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state = 'accepted'
         ), CASE WHEN $2::text IN ('', c.user_id) THEN $3::bigint END) AS history_from,
         greatest(c.join_position, c.media_cutoff, ch.media_cutoff, ch.policy_from, (
             SELECT max(e.cutoff) FROM clean_requests e
-            WHERE e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state = 'accepted' AND e.delete_media
+            WHERE e.app_key = ch.app_key AND e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state = 'accepted' AND e.delete_media
         ), CASE WHEN $2 IN ('', c.user_id) THEN $3 END) AS media_from
     FROM ch CROSS JOIN LATERAL (
         SELECT c.user_id, c.join_position, c.history_cutoff, c.media_cutoff, c.last_hide FROM conversations c

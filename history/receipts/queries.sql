@@ -160,7 +160,7 @@ ORDER BY r.accepted_at DESC, r.id DESC LIMIT $9
 -- index: messages
 -- index: conversations_pkey
 WITH ch AS MATERIALIZED (
-    SELECT ch.type, ch.history_cutoff, ch.sync_cutoff, {{channels.held}} AS held,
+    SELECT ch.app_key, ch.type, ch.history_cutoff, ch.sync_cutoff, {{channels.held}} AS held,
         greatest({{channels.policy_from}}, CASE WHEN {{channels.expired}} THEN ch.last_position + 1 END) AS policy_from,
         least($3::bigint, ch.last_position + 1) AS cutoff
     FROM (SELECT $7::bigint AS now) t CROSS JOIN channels ch WHERE ch.id = $1
@@ -170,10 +170,10 @@ WITH ch AS MATERIALIZED (
     SELECT c.user_id, c.join_position, c.delivered_position, c.last_hide, r.missed_from, r.window_from, r.recall_stamp,
         greatest(c.join_position, c.history_cutoff, ch.history_cutoff, ch.policy_from, (
             SELECT max(e.cutoff) FROM clean_requests e
-            WHERE e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state = 'accepted')) AS history_from,
+            WHERE e.app_key = ch.app_key AND e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state = 'accepted')) AS history_from,
         greatest(c.join_position, c.sync_cutoff, ch.sync_cutoff, (
             SELECT max(e.cutoff) FROM clean_requests e
-            WHERE e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state = 'accepted' AND e.delete_compensated),
+            WHERE e.app_key = ch.app_key AND e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state = 'accepted' AND e.delete_compensated),
             CASE WHEN coalesce($4, $8::boolean) THEN ch.cutoff END) AS sync_from
     FROM r CROSS JOIN ch CROSS JOIN LATERAL (
         SELECT c.user_id, c.join_position, c.delivered_position, c.last_hide, c.history_cutoff, c.sync_cutoff
@@ -209,6 +209,6 @@ LEFT JOIN device_marks d ON d.channel_id = ch.id AND d.user_id = $4 AND d.device
 LEFT JOIN messages m ON m.channel_id = ch.id AND m.position = $3
 LEFT JOIN LATERAL (
     SELECT max(r.cutoff) AS history, max(r.cutoff) FILTER (WHERE r.delete_compensated) AS sync FROM clean_requests r
-    WHERE r.channel_id = ch.id AND r.state = 'accepted' AND r.user_id IN ('', $4)
+    WHERE r.app_key = ch.app_key AND r.channel_id = ch.id AND r.state = 'accepted' AND r.user_id IN ('', $4)
 ) j ON true
 WHERE ch.id = $2 AND ch.app_key = $1

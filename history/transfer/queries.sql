@@ -61,7 +61,8 @@ WHERE c.channel_id = ch.id AND c.left_position IS NULL
 -- index: channels_by_app
 SELECT ch.id, ch.type, ch.key, greatest({{transfer.everyone_from}}, {{transfer.somebody_from}}) AS first
 FROM (
-    SELECT * FROM channels WHERE app_key = $1 AND id > $2 AND type = ANY ($3::smallint[]) AND ($4::bigint IS NULL OR id = $4)
+    SELECT * FROM channels WHERE app_key = $1 AND id > $2 AND type = ANY ($3::smallint[])
+        AND id >= coalesce($4::bigint, 0) AND id <= coalesce($4, 9223372036854775807)
     ORDER BY id LIMIT $6
 ) ch
 CROSS JOIN (SELECT '' AS user_id, $5::bigint AS now) t
