@@ -1,4 +1,4 @@
--- Tidemark: the database as it is today (schema version 5).
+-- Tidemark: the database as it is today (schema version 6).
 --
 -- Every instant and every position is a bigint: microseconds since the epoch, one axis for both.
 -- A message is cleaned when its position is below a cutoff, so every rule is a comparison.
@@ -320,6 +320,8 @@ CREATE TABLE recalls (
 );
 COMMENT ON TABLE recalls IS 'From here devices learn what was recalled, for a period.';
 CREATE INDEX recalls_by_age ON recalls (created_at);
+-- recalled messages whose content a hold keeps
+CREATE INDEX recalls_kept ON recalls (channel_id) WHERE NOT emptied;
 
 CREATE TABLE hidden_messages (
     channel_id bigint NOT NULL,
@@ -418,11 +420,15 @@ CREATE INDEX clean_requests_by_pair ON clean_requests (channel_id, user_id, cuto
 -- whether an earlier one of the channel waits. accepted_at > 0 is always so: who does not say it is not offered this index
 CREATE INDEX clean_requests_unapplied ON clean_requests (channel_id, accepted_at)
     WHERE state = 'accepted' AND accepted_at > 0;
+-- what is in force and not settled, of one user and of everyone; cutoff >= 0 is always so, as above
+CREATE INDEX clean_requests_live ON clean_requests (channel_id, user_id)
+    WHERE state IN ('accepted', 'applied') AND cutoff >= 0;
 -- never both: by statistics of a quiet time the counter would look through a day's cleans for those that are not counted
 CREATE INDEX clean_requests_unsettled ON clean_requests (undo_until) WHERE state = 'applied' AND counted_at IS NOT NULL;
 CREATE INDEX clean_requests_ended ON clean_requests (coalesce(settled_at, cancelled_at))
     WHERE state IN ('settled', 'cancelled');
-CREATE INDEX clean_requests_uncounted ON clean_requests (applied_at) WHERE state = 'applied' AND counted_at IS NULL;
+CREATE INDEX clean_requests_uncounted ON clean_requests (channel_id, applied_at)
+    WHERE state = 'applied' AND counted_at IS NULL;
 -- whose marks go with the next visit of reclaim: of cancelled ones all, of settled ones those below the grant
 CREATE INDEX clean_requests_marked ON clean_requests (channel_id, (CASE WHEN state = 'cancelled' THEN 0 ELSE cutoff END))
     WHERE counted_to IS NOT NULL AND state IN ('settled', 'cancelled');

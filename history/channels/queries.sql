@@ -149,12 +149,13 @@ t.now - {{channels.max_age}}
 
 -- rule: held
 -- A hold covers the channel ch: one on the app, on the channel, or on a user who has or had a conversation there or sent
--- there. In direct and system channels the key says who sends.
+-- there. In direct and system channels the key says who sends. LIMIT: asked for each hold by its user, never by a look through
+-- all members.
 EXISTS (
     SELECT 1 FROM holds h WHERE h.app_key = ch.app_key AND (
         h.kind = 'app' OR (h.channel_type = ch.type AND h.channel_key = ch.key)
         OR (ch.type IN (1, 6) AND h.user_id = ANY (ch.key))
-        OR EXISTS (SELECT 1 FROM conversations c WHERE c.channel_id = ch.id AND c.user_id = h.user_id)
-        OR EXISTS (SELECT 1 FROM senders s WHERE s.channel_id = ch.id AND s.user_id = h.user_id)
+        OR (SELECT true FROM conversations c WHERE c.channel_id = ch.id AND c.user_id = h.user_id LIMIT 1)
+        OR (SELECT true FROM senders s WHERE s.channel_id = ch.id AND s.user_id = h.user_id LIMIT 1)
     )
 )

@@ -197,7 +197,7 @@ WITH ch AS MATERIALIZED (
 ), giver AS MATERIALIZED (
     SELECT c.user_id, greatest(c.join_position, c.settled_media_cutoff, ch.settled_media_cutoff, ch.policy_from, (
             SELECT max(e.cutoff) FROM clean_requests e
-            WHERE e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state IN ('accepted', 'applied')
+            WHERE e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state IN ('accepted', 'applied') AND e.cutoff >= 0
                 AND e.delete_media AND e.undo_until <= $5
         )) AS media_from
     FROM ch CROSS JOIN LATERAL (

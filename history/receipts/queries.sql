@@ -1,8 +1,9 @@
 -- name: list_uncounted
--- Requests that are applied and not counted for good, the oldest first. $1 most
+-- Requests that are applied and not counted for good, of the channels above one; of each the oldest first.
+-- $1 above this channel, $2 most
 -- index: clean_requests_uncounted
 SELECT channel_id, id FROM clean_requests
-WHERE state = 'applied' AND counted_at IS NULL ORDER BY applied_at LIMIT $1
+WHERE state = 'applied' AND counted_at IS NULL AND channel_id > $1 ORDER BY channel_id, applied_at LIMIT $2
 
 -- rule: recorded
 -- The marks of those whom the request r of w concerns, as apply saw them.

@@ -8,6 +8,7 @@ counted can be deleted meanwhile.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
@@ -17,7 +18,7 @@ from history.apps import store as apps_store
 from history.apps.model import AppSettings
 from history.apps.service import Apps
 from history.axis import NEVER, SECOND
-from history.channels.model import ChannelKey
+from history.channels.model import ID_BITS, ChannelKey
 from history.channels.service import Channels
 from history.clock import Clock
 from history.database import Connection, Database
@@ -67,6 +68,8 @@ class Receipts:
         self._cleans = cleans
         self._clock = clock
         self._accepting = asyncio.Lock()
+        # from where on channels are counted next; each worker begins somewhere else
+        self._counted = secrets.randbits(ID_BITS)
         self._most_rows = most_rows
 
     async def get(self, app_key: str, public_id: str) -> Receipt:
@@ -103,28 +106,31 @@ class Receipts:
     async def count(self, *, until: int) -> int:
         """Count requests that were applied; how many steps. Again while it is not 0.
 
-        A step takes all of them a bit further, so that none stands in the way of the others; after `until` no other begins.
+        A step takes some requests a bit further, and the next one those of the channels after them, so that none stands in the
+        way of the others; after `until` no other begins.
         """
-        async with self._database.reading() as connection:
-            waiting: Sequence[store.Request] = await store.list_uncounted(connection, most=_MOST_REQUESTS)
         steps = 0
-        while waiting and (not steps or self._clock.now() < until):
-            waiting = await self._step(waiting)
-            steps += 1
+        while not steps or self._clock.now() < until:
+            async with self._database.reading() as connection:
+                waiting = await store.list_uncounted(connection, after=self._counted, most=_MOST_REQUESTS)
+            if not waiting and self._counted < 0:
+                break
+            self._counted = waiting[-1][0] if len(waiting) == _MOST_REQUESTS else -1
+            if waiting:
+                await self._step(waiting)
+                steps += 1
         return steps
 
-    async def _step(self, requests: Sequence[store.Request]) -> Sequence[store.Request]:
-        """Count the next rows of each; those that have more."""
+    async def _step(self, requests: Sequence[store.Request]) -> None:
+        """Count the next rows of each."""
         most = min(self._most_rows, max(_LEAST_ROWS, self._most_rows // len(requests)))
         async with self._database.reading() as connection:
             steps = await store.count_steps(connection, requests, most=most)
-        unfinished = [request for request, step in steps.items() if step.rows == most]
         now = self._clock.now()
-        done = dict.fromkeys(steps.keys() - set(unfinished), now)
+        done = {request: now for request, step in steps.items() if step.rows < most}
         if steps:
             async with self._database.writing() as connection:
                 await store.update_counted(connection, steps, done)
-        return unfinished
 
     async def preview(self, draft: CleanDraft) -> Plan:
         """What this clean would do now, counted up to 100,000 messages; nothing is changed."""

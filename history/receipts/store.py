@@ -29,9 +29,9 @@ class Step:
     kept_compensation: int
 
 
-async def list_uncounted(connection: Connection, *, most: int) -> list[Request]:
-    """Requests that are still to be counted."""
-    rows = await connection.fetch(statement("receipts", "list_uncounted"), most)
+async def list_uncounted(connection: Connection, *, after: int, most: int) -> list[Request]:
+    """Requests that are still to be counted, of the channels with ids above `after`, in their order."""
+    rows = await connection.fetch(statement("receipts", "list_uncounted"), after, most)
     return [(row["channel_id"], row["id"]) for row in rows]
 
 

@@ -41,8 +41,8 @@ SELECT FROM conversations WHERE channel_id = $1 ORDER BY user_id FOR UPDATE
 -- name: get_last_accepted
 -- The latest of the requests of a channel that are in force and not settled: who comes after them has a later instant.
 -- $1 channel
--- index: clean_requests_by_pair
-SELECT max(accepted_at) FROM clean_requests WHERE channel_id = $1 AND state IN ('accepted', 'applied')
+-- index: clean_requests_live
+SELECT max(accepted_at) FROM clean_requests WHERE channel_id = $1 AND state IN ('accepted', 'applied') AND cutoff >= 0
 
 -- name: list_unapplied
 -- What the journal has for these pairs, read under their locks. OFFSET: pair by pair; by statistics of a time when none
@@ -102,6 +102,19 @@ SET settled_history_cutoff = greatest(ch.settled_history_cutoff, u.history),
     settled_media_cutoff = greatest(ch.settled_media_cutoff, u.media)
 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS u (id, history, sync, media) WHERE ch.id = u.id
 
+-- name: count_members
+-- $1 channel ids
+-- index: channels_pkey
+SELECT id, member_count FROM channels WHERE id = ANY ($1::bigint[])
+
+-- rule: earlier
+-- How far the requests of v.user_id reach that are in force, not settled, and were accepted no later than r.
+SELECT max(e.cutoff) FILTER (WHERE e.accepted_at < r.accepted_at) AS history,
+    max(e.cutoff) FILTER (WHERE e.delete_compensated) AS sync
+FROM clean_requests e
+WHERE e.channel_id = r.channel_id AND e.user_id = v.user_id AND e.state IN ('accepted', 'applied') AND e.cutoff >= 0
+    AND e.accepted_at <= r.accepted_at
+
 -- name: insert_clean_marks
 -- What those whom the requests concern could read before them, and the marks that decide what they keep: settled marks, and
 -- the live requests that were accepted before. In an open channel that is anyone: no user.
@@ -109,19 +122,22 @@ FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS u (id, hi
 -- index: clean_requests_pkey
 -- index: conversations_pkey
 WITH r AS MATERIALIZED (
-    SELECT r.channel_id, r.id, r.user_id, r.accepted_at, ch.type, ch.settled_sync_cutoff,
-        greatest(ch.settled_history_cutoff, {{channels.policy_from}},
+    -- with everyone's once, not for each member
+    SELECT r.channel_id, r.id, r.user_id, r.accepted_at, ch.type,
+        greatest(ch.settled_sync_cutoff, earlier.sync) AS sync_from,
+        greatest(ch.settled_history_cutoff, earlier.history, {{channels.policy_from}},
             CASE WHEN {{channels.expired}} THEN ch.last_position + 1 END) AS history_from
     FROM (SELECT $3::bigint AS now) t
     CROSS JOIN unnest($1::bigint[], $2::uuid[]) AS u (channel_id, id)
     JOIN clean_requests r ON r.channel_id = u.channel_id AND r.id = u.id
     JOIN channels ch ON ch.id = u.channel_id
+    CROSS JOIN (SELECT '' AS user_id) v CROSS JOIN LATERAL {{retention.earlier}} earlier
 )
 INSERT INTO clean_marks (channel_id, request_id, user_id, history_from, sync_from, join_position, delivered_position,
     last_hide)
 SELECT r.channel_id, r.id, v.user_id,
     greatest(v.join_position, v.settled_history_cutoff, r.history_from, earlier.history),
-    greatest(v.join_position, v.settled_sync_cutoff, r.settled_sync_cutoff, earlier.sync),
+    greatest(v.join_position, v.settled_sync_cutoff, r.sync_from, earlier.sync),
     v.join_position, v.delivered_position, v.last_hide
 FROM r
 CROSS JOIN LATERAL (
@@ -136,13 +152,7 @@ CROSS JOIN LATERAL (
     UNION ALL
     SELECT '', 0, 0, 9223372036854775807, 9223372036854775806, 0 WHERE r.type = 4
 ) v
-CROSS JOIN LATERAL (
-    SELECT max(e.cutoff) FILTER (WHERE e.accepted_at < r.accepted_at) AS history,
-        max(e.cutoff) FILTER (WHERE e.delete_compensated) AS sync
-    FROM clean_requests e
-    WHERE e.channel_id = r.channel_id AND e.user_id IN ('', v.user_id) AND e.state IN ('accepted', 'applied')
-        AND e.accepted_at <= r.accepted_at
-) earlier
+CROSS JOIN LATERAL {{retention.earlier}} earlier
 
 -- name: update_applied
 -- Applied, with what apply saw; a request for a channel that does not exist has nothing to count. The state is looked at in
@@ -173,11 +183,11 @@ WHERE channel_id = $1 AND id = $2 AND state IN ('accepted', 'applied')
 -- index: conversations_pkey
 UPDATE conversations c SET
     history_cutoff = greatest(c.settled_history_cutoff, (SELECT max(r.cutoff) FROM clean_requests r
-        WHERE r.channel_id = $1 AND r.user_id = $2 AND r.state IN ('accepted', 'applied'))),
+        WHERE r.channel_id = $1 AND r.user_id = $2 AND r.state IN ('accepted', 'applied') AND r.cutoff >= 0)),
     sync_cutoff = greatest(c.settled_sync_cutoff, (SELECT max(r.cutoff) FROM clean_requests r
-        WHERE r.channel_id = $1 AND r.user_id = $2 AND r.state IN ('accepted', 'applied') AND r.delete_compensated)),
+        WHERE r.channel_id = $1 AND r.user_id = $2 AND r.state IN ('accepted', 'applied') AND r.cutoff >= 0 AND r.delete_compensated)),
     media_cutoff = greatest(c.settled_media_cutoff, (SELECT max(r.cutoff) FROM clean_requests r
-        WHERE r.channel_id = $1 AND r.user_id = $2 AND r.state IN ('accepted', 'applied') AND r.delete_media))
+        WHERE r.channel_id = $1 AND r.user_id = $2 AND r.state IN ('accepted', 'applied') AND r.cutoff >= 0 AND r.delete_media))
 WHERE c.channel_id = $1 AND c.user_id = $2
 
 -- name: lower_channel_cutoffs
@@ -185,11 +195,11 @@ WHERE c.channel_id = $1 AND c.user_id = $2
 -- index: channels_pkey
 UPDATE channels ch SET
     history_cutoff = greatest(ch.settled_history_cutoff, (SELECT max(r.cutoff) FROM clean_requests r
-        WHERE r.channel_id = $1 AND r.user_id = '' AND r.state IN ('accepted', 'applied'))),
+        WHERE r.channel_id = $1 AND r.user_id = '' AND r.state IN ('accepted', 'applied') AND r.cutoff >= 0)),
     sync_cutoff = greatest(ch.settled_sync_cutoff, (SELECT max(r.cutoff) FROM clean_requests r
-        WHERE r.channel_id = $1 AND r.user_id = '' AND r.state IN ('accepted', 'applied') AND r.delete_compensated)),
+        WHERE r.channel_id = $1 AND r.user_id = '' AND r.state IN ('accepted', 'applied') AND r.cutoff >= 0 AND r.delete_compensated)),
     media_cutoff = greatest(ch.settled_media_cutoff, (SELECT max(r.cutoff) FROM clean_requests r
-        WHERE r.channel_id = $1 AND r.user_id = '' AND r.state IN ('accepted', 'applied') AND r.delete_media))
+        WHERE r.channel_id = $1 AND r.user_id = '' AND r.state IN ('accepted', 'applied') AND r.cutoff >= 0 AND r.delete_media))
 WHERE ch.id = $1
 
 -- name: update_settled
@@ -343,9 +353,7 @@ WITH ch AS MATERIALIZED (
     SELECT * FROM everybody ORDER BY sync_from LIMIT 2
 )
 SELECT ch.last_position + 1 AS tip, ch.expires_at, ch.max_age, ch.held, EXISTS (
-        -- CASE: by the channel, never through all that wait to be counted
-        SELECT 1 FROM clean_requests r
-        WHERE r.channel_id = $1 AND CASE WHEN r.state = 'applied' THEN r.counted_at IS NULL ELSE false END
+        SELECT 1 FROM clean_requests r WHERE r.channel_id = $1 AND r.state = 'applied' AND r.counted_at IS NULL
     ) AS uncounted,
     (SELECT m.position FROM messages m
         WHERE m.channel_id = $1 AND m.position >= $2 AND m.position < $3
@@ -396,7 +404,7 @@ DELETE FROM hidden_messages h WHERE h.channel_id = $1
 
 -- name: empty_recalled
 -- A recalled message keeps its content while a hold covers it; now none does. $1 channel
--- index: recalls_pkey
+-- index: recalls_kept
 UPDATE messages m SET content = '', metadata = NULL
 FROM recalls r JOIN channels ch ON ch.id = r.channel_id
 WHERE r.channel_id = $1 AND NOT r.emptied AND m.channel_id = r.channel_id AND m.position = r.position
@@ -405,7 +413,7 @@ RETURNING m.position
 
 -- name: update_emptied
 -- $1 channel
--- index: recalls_pkey
+-- index: recalls_kept
 UPDATE recalls r SET emptied = true FROM channels ch
 WHERE r.channel_id = $1 AND NOT r.emptied AND ch.id = r.channel_id AND NOT {{channels.held}}
 

@@ -37,6 +37,8 @@ _MOST_WAITING = 50_000
 _OVERTAKEN_TRIES = 10
 MOST_PAIRS = 500
 """Pairs that one transaction applies or settles: it holds their locks until its commit."""
+MOST_MEMBERS = 10_000
+"""Members whom the cleans of one transaction concern, or those of a single clean of everyone."""
 _AT_ONCE = 2
 """Transactions that apply at once: while one is in the database, another is made ready."""
 MOST_TAKEN = 2_000
@@ -73,21 +75,36 @@ class Cleans:
 
         `scores` are what the queue says of each pair, None where nobody said anything; they decide nothing.
         """
-        pairs = sorted(scores)
         turns = asyncio.Semaphore(_AT_ONCE)
 
-        async def part(first: int) -> ApplyReport:
+        async def part(pairs: Sequence[Pair]) -> ApplyReport:
             async with turns:
-                return await self._apply(
-                    {pair: scores[pair] for pair in pairs[first : first + MOST_PAIRS]}, now=now
-                )
+                return await self._apply({pair: scores[pair] for pair in pairs}, now=now)
 
         # the parts are of different pairs, so none waits for another for long
-        reports = await asyncio.gather(*(part(first) for first in range(0, len(pairs), MOST_PAIRS)))
+        reports = await asyncio.gather(*(part(pairs) for pairs in await self._parts(sorted(scores))))
         return ApplyReport(
             applied=sum(report.applied for report in reports),
             forged=[pair for report in reports for pair in report.forged],
         )
+
+    async def _parts(self, pairs: Sequence[Pair]) -> list[list[Pair]]:
+        """Pairs that a transaction each may apply: everyone of a group weighs as many as its members."""
+        groups = [pair.channel_id for pair in pairs if pair.user_id == EVERYONE]
+        counts: dict[int, int] = {}
+        if groups:
+            async with self._database.reading() as connection:
+                counts = await store.count_members(connection, groups)
+        parts: list[list[Pair]] = [[]]
+        members = 0
+        for pair in pairs:
+            weight = counts.get(pair.channel_id, 1) if pair.user_id == EVERYONE else 1
+            if parts[-1] and (len(parts[-1]) == MOST_PAIRS or members + weight > MOST_MEMBERS):
+                parts.append([])
+                members = 0
+            parts[-1].append(pair)
+            members += weight
+        return parts
 
     async def _apply(self, scores: Mapping[Pair, int | None], *, now: int) -> ApplyReport:
         """Some of them, in order, in one transaction."""

@@ -142,6 +142,12 @@ async def update_cutoffs(connection: Connection, cutoffs: Mapping[Pair, Cutoffs]
         await connection.execute(statement("retention", f"{verb}_conversation_cutoffs"), *columns(users, 5))
 
 
+async def count_members(connection: Connection, channel_ids: Iterable[int]) -> dict[int, int]:
+    """How many members these channels have, roughly: of a direct channel 0, of one that is not there nothing."""
+    rows = await connection.fetch(statement("retention", "count_members"), sorted(channel_ids))
+    return {row["id"]: row["member_count"] for row in rows}
+
+
 async def insert_clean_marks(connection: Connection, rows: Sequence[Journalled], *, now: int) -> None:
     """Keep for the receipts of these requests what those whom they concern have now; Overtaken where others do so."""
     arrays = columns(sorted((row.pair.channel_id, row.id) for row in rows), 2)

@@ -66,8 +66,8 @@ async def blocks_of(
             open_ = getattr(world.database, name)
 
             @asynccontextmanager
-            async def explaining(open_: Any = open_) -> AsyncIterator[Any]:
-                async with open_() as connection:
+            async def explaining(open_: Any = open_, **named: bool) -> AsyncIterator[Any]:
+                async with open_(**named) as connection:
                     yield _Explaining(connection, seen)
 
             within.setattr(world.database, name, explaining)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from history.axis import DAY, MILLISECOND, SECOND
-from history.retention import service
-from history.retention.model import EVERYONE, Pair
+from history.database import Connection
+from history.retention import service, store
+from history.retention.model import EVERYONE, Journalled, Pair
 from tests.factories import NOON, World
 
 MARKS = """SELECT history_cutoff, sync_cutoff, settled_history_cutoff, settled_sync_cutoff
@@ -175,6 +178,29 @@ async def test_many_pairs_are_applied_in_several_transactions(
     }
     [row] = await world.rows("SELECT id, history_cutoff FROM channels WHERE history_cutoff > 0")
     assert (row["id"], row["history_cutoff"]) == (accepted[-1].pair.channel_id, accepted[-1].cutoff)
+
+
+async def test_everyone_of_a_group_weighs_as_many_as_its_members(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cleans of everyone are applied a few members at a time; one of many members alone."""
+    monkeypatch.setattr(service, "MOST_MEMBERS", 4)
+    large = await world.make_group("bob", "cid", "dan", "eve", id_="large")
+    small = [await world.make_group("bob", id_=f"small{number}") for number in range(3)]
+    accepted = [await world.clean_in(group, EVERYONE) for group in (large, *small)]
+    accepted.append(await world.clean_in(large, "bob"))
+    insert, sizes = store.insert_clean_marks, list[int]()
+
+    async def noted(connection: Connection, rows: Sequence[Journalled], *, now: int) -> None:
+        await insert(connection, rows, now=now)
+        count = "SELECT count(*) FROM clean_marks WHERE request_id = ANY ($1)"
+        sizes.append(await connection.fetchval(count, [row.id for row in rows]))
+
+    monkeypatch.setattr(store, "insert_clean_marks", noted)
+    assert (await world.apply(*accepted)).applied == 5
+    assert sum(sizes) == 5 + 3 * 2 + 1
+    assert max(sizes) == 5
+    assert sum(size > 4 for size in sizes) == 1
 
 
 async def test_forgotten_requests_are_found_when_they_are_old_enough(world: World) -> None:

@@ -15,7 +15,8 @@ import pytest
 from history.axis import DAY
 from history.channels.model import ChannelKey
 from history.messages.model import Draft, Flags
-from tests.factories import ALWAYS, World
+from history.retention.model import EVERYONE
+from tests.factories import ALWAYS, World, clean_draft
 from tests.storage.costs import blocks_of
 
 FEW, MANY = 500, 10_000
@@ -138,9 +139,20 @@ async def test_no_call_of_one_member_costs_more_in_a_large_group(
     group = await world.make_group("bob", "cid")
     await _fill(world, group, "ann", 60)
     id_, costs, members = await world.id_of(group), list[dict[str, int]](), 0
+    # by the average channel the members are few; and somebody else is held
+    await world.execute(
+        "INSERT INTO conversations (channel_id, user_id, app_key) SELECT n, 'zoe', $1 FROM generate_series(1, 5000) n",
+        world.app_key,
+    )
+    await world.policies.place_hold(world.app_key, channel=None, user_id="zed", reason="case")
+
+    async def recall() -> None:
+        await world.recall(group, (await world.stored_in(group))[0])
 
     async def removed() -> None:
-        await world.execute("UPDATE conversations SET removed = true, removed_position = 1")
+        await world.execute(
+            "UPDATE conversations SET removed = true, removed_position = 1 WHERE channel_id = $1", id_
+        )
         await world.execute("UPDATE channels SET some_removed = true")
 
     for more in (10, 10_000):
@@ -158,6 +170,7 @@ async def test_no_call_of_one_member_costs_more_in_a_large_group(
             **_calls(world, group, "bob"),
             "count": world.count,
             "settle": world.settle,
+            "recall": recall,
             "leave": lambda: world.membership.leave(group, ["cid"]),
             "join": lambda: world.membership.join(group, ["cid"]),
         }
@@ -192,4 +205,36 @@ async def test_a_clean_costs_the_same_however_many_wait(
         settle = await blocks_of(world, monkeypatch, lambda: world.cleans.settle(now=world.clock.now()))
         costs.append({"apply": apply[""], "settle": settle[""]})
         assert await world.value("SELECT count(*) FROM clean_requests WHERE state = 'settled'") == len(costs)
+    assert _grown(*costs) == {}
+
+
+async def test_a_long_journal_costs_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A channel that was cleaned for everyone again and again, years ago: the journal keeps its rows."""
+    costs = []
+    for name, count in (("short", 10), ("long", 3_000)):
+        group = await world.make_group("bob", "cid", id_=name)
+        await _fill(world, group, "ann", 60)
+        await world.execute(
+            """INSERT INTO clean_requests (channel_id, id, app_key, channel_type, channel_key, user_id, cutoff,
+            delete_compensated, delete_compensated_from, source, state, accepted_at, undo_until, settled_at, counted_at)
+            SELECT $1, gen_random_uuid(), $2, 3, ARRAY[$3], '', 1, false, 'app', 's', 'settled', n, n, n, n
+            FROM generate_series(1, $4::int) n""",
+            await world.id_of(group),
+            world.app_key,
+            name,
+            count,
+        )
+        accepted = await world.clean_in(group, EVERYONE)
+        planned = clean_draft(group, "bob")
+        plan = await world.receipts.preview(planned)
+        await world.execute(
+            "UPDATE channels SET next_reclaim_at = CASE WHEN id = $1 THEN 0 END", await world.id_of(group)
+        )
+        calls: Calls = {
+            "accept a plan": partial(world.receipts.accept, planned, plan_hash=plan.hash),
+            "apply": partial(world.apply, accepted),
+            "count": world.count,
+            "visit": partial(world.reclaim.visit_due, now=world.clock.now()),
+        }
+        costs.append(await _costs(world, monkeypatch, calls))
     assert _grown(*costs) == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from history.axis import NEVER, SECOND
-from history.receipts import store
+from history.receipts import service, store
 from history.receipts.service import read_request_id
 from history.retention import reclaim
 from tests.factories import World
@@ -98,6 +98,36 @@ async def test_a_long_count_stands_in_nobodys_way_and_ends_in_time(
     assert await world.receipts.count(until=0) == 1, "one step at least: it comes to its end"
     await world.count()
     assert await world.numbers(long) == (10, 10, 0, 0)
+
+
+async def test_a_channel_with_many_cleans_stands_in_nobodys_way(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each channel a few are counted in a turn: another one's is counted after one step more, whatever its id."""
+    monkeypatch.setattr(service, "_MOST_REQUESTS", 2)
+    world.receipts._most_rows = 1
+    cleans = {}
+    for users in (("ann", "bob"), ("ann", "cid"), ("ann", "dan")):
+        for _ in range(10):
+            await world.send(*users)
+        key = world.channel(*users)
+        cleans[await world.id_of(key)] = [await world.clean_in(key, users[1]) for _ in range(4)]
+    await world.apply()
+    before = dict[int, tuple[int, int]]()
+    for start in (-1, *cleans, 1 << 62):
+        world.receipts._counted = start
+        # a turn at each of the three channels, and the turn at which the first one begins
+        for _ in range(4):
+            await world.receipts.count(until=0)
+        rows = await world.rows(
+            "SELECT channel_id, count(counted_at), sum(counted_to)::bigint FROM clean_requests GROUP BY 1"
+        )
+        far = {id_: (counted, to) for id_, counted, to in rows}
+        assert all(far[id_] != before.get(id_) for id_ in cleans), "all got on"
+        before = far
+    await world.count()
+    for accepted in cleans.values():
+        assert [await world.numbers(one) for one in accepted] == [(10, 10, 0, 0), *[(0, 0, 0, 0)] * 3]
 
 
 async def test_marks_go_in_bounded_steps(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
