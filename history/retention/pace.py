@@ -26,9 +26,9 @@ _DRAIN = 2.5
 
 @dataclass(slots=True)
 class Pace:
-    """The rule: a batch is what takes 10 to 20 ms with all around it. While it is deleted a trivial read is timed; where that
-    takes more than twice as long as at its calmest of the last minute or two, and half a millisecond longer, the next rest
-    is longer by half, else shorter by a quarter. A rest is as long as the work to four times as long where nobody writes,
+    """The rule: a batch is what is deleted in 10 to 20 ms. While it is deleted a trivial read is timed; where that takes
+    more than twice as long as at its calmest of the last minute or two, and half a millisecond longer, the next rest is
+    longer by half, else shorter by a quarter. A rest is as long as the work to four times as long where nobody writes,
     sixteen to thirty-two times as long where somebody does, and never so long that less than two and a half times as many
     messages go as come in."""
 
@@ -45,14 +45,15 @@ class Pace:
     minute: int = 0
     """Which one this is."""
 
-    def after(self, *, rows: int, work: float, read: float, inflow: float, now: int) -> float:
-        """How long to rest, in seconds, after a batch that took so many rows and `work` seconds with all around it.
+    def after(self, *, rows: int, took: float, work: float, read: float, inflow: float, now: int) -> float:
+        """How long to rest, in seconds, after a batch of so many rows that took `took` seconds, and `work` with all around it.
 
         `read` is what a trivial read took meanwhile, in seconds; `inflow` the messages a second that come in.
         """
-        if work > 2 * _BATCH_SECONDS:
+        # by itself: what its floor costs, in a group of many members, a smaller batch would only pay more often
+        if took > 2 * _BATCH_SECONDS:
             self.batch = max(_LEAST_BATCH, self.batch // 2)
-        elif work < _BATCH_SECONDS and rows >= self.batch:
+        elif took < _BATCH_SECONDS and rows >= self.batch:
             self.batch = min(MOST_BATCH, self.batch * 3 // 2)
         least, most = _EASE_BESIDE if inflow > 0 else _EASE_ALONE
         eased = self.ease * (1.5 if self._is_strained(read, now) else 0.75)

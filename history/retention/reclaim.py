@@ -18,6 +18,7 @@ There is no undo here; undo ends before a clean settles, and only settled cutoff
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 from history.apps import store as apps_store
 from history.axis import DAY, SECOND
@@ -35,6 +36,16 @@ LEASE = 20 * SECOND
 _MOST_CHANNELS = 50
 _MOST_APPS, _MOST_MARKED = 10, 1_000
 _MOST_SIDE_ROWS = 5_000
+
+
+class _Batch(NamedTuple):
+    """A batch that was deleted."""
+
+    rows: int
+    took: float
+    """Seconds."""
+    read: float
+    """The seconds that a read took meanwhile."""
 
 
 class Reclaim:
@@ -95,14 +106,14 @@ class Reclaim:
         try:
             async with self._database.writing() as connection:
                 await channels_store.expire_channel(connection, channel_id, now=now)
-            rows, below = 0, 0
+            below = 0
             while True:
                 floor, next_look = await self._grant(channel_id, app_key, now=now, lease=lease)
-                rows, read = await self._delete(channel_id, floor.position, above=below, lease=lease)
-                deleted, below = deleted + rows, floor.position
+                batch = await self._delete(channel_id, floor.position, above=below, lease=lease)
+                deleted, below = deleted + batch.rows, floor.position
                 if floor.found or self._is_late(lease):
                     break
-                await self._rest(rows, read)
+                await self._rest(batch)
             done, kept_from = await self._finish(channel_id, app_key, now=now, lease=lease)
             finished = done and floor.found
             at = _earliest(next_look, floor, kept_from) if finished else now
@@ -116,7 +127,7 @@ class Reclaim:
                     look_at_rest=now + DAY,
                     finished=finished,
                 )
-            await self._rest(rows, read)
+            await self._rest(batch)
         except LeaseLost:
             finished = False
         return ReclaimReport(app_key=app_key, channel_id=channel_id, deleted=deleted, finished=finished)
@@ -151,23 +162,28 @@ class Reclaim:
             await store.grant(connection, channel_id, floor.position, lease=lease)
         return floor, floor.next_look(reaches, missed_for=settings.missed_days * DAY, now=now)
 
-    async def _delete(self, channel_id: int, below: int, *, above: int, lease: int) -> tuple[int, float]:
-        """How many rows went, and what a read took meanwhile."""
-
-        async def delete() -> int:
+    async def _delete(self, channel_id: int, below: int, *, above: int, lease: int) -> _Batch:
+        async def delete() -> tuple[int, float]:
+            began = self._clock.now()
             async with self._database.writing(durable=False) as connection:
-                return await store.delete_reclaimed(connection, channel_id, below, above=above, lease=lease)
+                rows = await store.delete_reclaimed(connection, channel_id, below, above=above, lease=lease)
+            return rows, (self._clock.now() - began) / SECOND
 
         if self._batch is not None:
-            return await delete(), 0.0
-        return await asyncio.gather(delete(), self._database.latency())
+            rows, took = await delete()
+            return _Batch(rows, took, 0.0)
+        (rows, took), read = await asyncio.gather(delete(), self._database.latency())
+        return _Batch(rows, took, read)
 
-    async def _rest(self, rows: int, read: float) -> None:
+    async def _rest(self, batch: _Batch) -> None:
         if self._batch is not None:
             return
         now = self._clock.now()
         work = max(0, now - self._rested_at) / SECOND
-        await asyncio.sleep(self._pace.after(rows=rows, work=work, read=read, inflow=self._inflow, now=now))
+        rest = self._pace.after(
+            rows=batch.rows, took=batch.took, work=work, read=batch.read, inflow=self._inflow, now=now
+        )
+        await asyncio.sleep(rest)
         self._rested_at = self._clock.now()
 
 

@@ -19,6 +19,7 @@ def rests(
     times: int,
     *,
     work: float = QUICK,
+    took: float | None = None,
     read: float = CALM,
     inflow: float = 0.0,
     rows: int | None = None,
@@ -27,7 +28,12 @@ def rests(
     """So many batches, full ones unless told otherwise; the rest after each."""
     return [
         pace.after(
-            rows=pace.batch if rows is None else rows, work=work, read=read, inflow=inflow, now=at + number
+            rows=pace.batch if rows is None else rows,
+            took=work if took is None else took,
+            work=work,
+            read=read,
+            inflow=inflow,
+            now=at + number,
         )
         for number in range(times)
     ]
@@ -48,6 +54,13 @@ def test_a_slow_batch_halves_the_next_one_to_five_hundred_at_least() -> None:
     assert pace.batch == 4_000
     rests(pace, 9, work=0.3)
     assert pace.batch == 500
+
+
+def test_what_a_batch_costs_beside_its_rows_makes_it_no_smaller() -> None:
+    """The floor of a group of many members takes long for each batch: smaller ones would pay it more often."""
+    pace = Pace()
+    assert rests(pace, 40, work=0.05, took=QUICK)[-1] == pytest.approx(0.05)
+    assert pace.batch == MOST_BATCH
 
 
 def test_a_batch_that_was_not_full_says_nothing_of_a_larger_one() -> None:
@@ -80,7 +93,9 @@ def test_what_nobody_feels_is_no_reason_to_rest() -> None:
 def test_one_slow_read_among_quick_ones_is_chance() -> None:
     pace = Pace()
     rests(pace, 40)
-    assert pace.after(rows=1, work=QUICK, read=100 * SLOW, inflow=0, now=NOON) == pytest.approx(QUICK)
+    assert pace.after(rows=1, took=QUICK, work=QUICK, read=100 * SLOW, inflow=0, now=NOON) == pytest.approx(
+        QUICK
+    )
     assert rests(pace, 3)[-1] == pytest.approx(QUICK)
 
 
@@ -124,5 +139,7 @@ def test_more_than_twice_as_much_goes_as_comes_or_it_does_not_rest(
     """Whatever was measured before."""
     pace = Pace()
     for number, (rows, work, read, inflow) in enumerate(batches):
-        rest = pace.after(rows=rows, work=work, read=read, inflow=inflow, now=NOON + number * SECOND)
+        rest = pace.after(
+            rows=rows, took=work, work=work, read=read, inflow=inflow, now=NOON + number * SECOND
+        )
         assert rest == 0 or rows / (work + rest) > 2.4 * inflow
