@@ -121,10 +121,10 @@ SELECT r.*, EXISTS (
 FROM clean_requests r WHERE r.app_key = $1 AND r.channel_id = $2 AND r.id = $3
 
 -- name: count_on_disk
--- Of what a request hid, how many messages are still on disk. $1 channel, $2 request
+-- Of what a request hid, how many messages are still on disk, among so many rows. $1 channel, $2 request, $3 most rows or null
 -- index: messages
 -- index: clean_marks_pkey
-SELECT hidden FROM (SELECT $1::bigint AS channel_id, $2::uuid AS id) w CROSS JOIN LATERAL (
+SELECT hidden, rows FROM (SELECT $1::bigint AS channel_id, $2::uuid AS id) w CROSS JOIN LATERAL (
     WITH r AS MATERIALIZED (
         SELECT cutoff, missed_from, window_from, recall_stamp FROM clean_requests
         WHERE channel_id = w.channel_id AND id = w.id
@@ -132,9 +132,10 @@ SELECT hidden FROM (SELECT $1::bigint AS channel_id, $2::uuid AS id) w CROSS JOI
         SELECT m.* FROM r CROSS JOIN spread CROSS JOIN LATERAL (
             SELECT m.* FROM messages m
             WHERE m.channel_id = w.channel_id AND m.position < r.cutoff AND m.position >= spread.history[1]
+            ORDER BY m.position LIMIT $3
         ) m
     )
-    SELECT counted.hidden FROM {{receipts.counted}} counted
+    SELECT counted.hidden, counted.rows FROM {{receipts.counted}} counted
 ) counted
 
 -- name: list_receipts

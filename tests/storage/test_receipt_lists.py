@@ -7,6 +7,7 @@ import pytest
 from history.axis import SECOND
 from history.channels.model import ChannelKey
 from history.errors import InvalidInput
+from history.receipts import store
 from history.receipts.model import Filter, Receipt
 from tests.factories import NOON, World, of_numbers
 
@@ -82,3 +83,22 @@ async def test_a_cursor_of_somebody_else_is_refused(world: World, cursor: str) -
     with pytest.raises(InvalidInput) as refusal:
         await world.receipts.list(Filter(app_key=world.app_key), None, cursor=cursor, most=2)
     assert refusal.value.field == "cursor"
+
+
+async def test_a_list_looks_at_a_few_messages_of_each_and_the_receipt_at_all(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of three are gone, the last one is still missed; with more on disk than a list looks at it tells nothing."""
+    await world.set(multi_device_sync=False)
+    sent = [await world.send() for _ in range(3)]
+    await world.ack("bob", "ann", sent[1])
+    accepted = await world.clean("bob", "ann", undo=0, everyone=True)
+    assert await world.work() == 2
+    assert (await world.receipt(accepted)).reclaimed_messages == 2
+    told = []
+    for most in (2, 1):
+        monkeypatch.setattr(store, "_MOST_LISTED", most)
+        [one], _ = await world.receipts.list(Filter(app_key=world.app_key), None, cursor=None, most=9)
+        told.append((one.reclaimed_messages, one.numbers is not None))
+    assert told == [(2, True), (None, True)]
+    assert (await world.receipt(accepted)).reclaimed_messages == 2
