@@ -71,6 +71,8 @@ WITH v AS MATERIALIZED (
             {{messages.size}} AS size
         FROM messages m
         WHERE m.channel_id = v.channel_id AND m.position > greatest(v.resume_after, v.silent_to) AND m.position < v.ends
+            -- the same for all: older months are not even opened
+            AND m.position >= least($4::bigint, $5::bigint)
             AND m.position >= least(greatest(v.delivered_position + 1, v.missed_from),
                 greatest(v.device_position + 1, v.sync_from, v.window_from))
             AND ({{delivery.missed}} OR (m.position > v.device_position AND {{delivery.compensated}}))

@@ -13,6 +13,8 @@ import asyncpg
 import pytest
 
 from history import database
+from history.axis import DAY
+from history.messages.model import Month
 from history.queries import Block, blocks
 from tests.factories import NOON
 
@@ -464,6 +466,23 @@ async def test_no_plan_of_a_quiet_time_looks_through_all_that_waits(database_url
             ]
     await connection.close()
     assert not wrong, "\n".join(wrong)
+
+
+async def test_a_sync_and_a_page_do_not_open_old_months(database_url: str) -> None:
+    """They are taken out of the plan before it begins: by what is missed and in the window, by the range that is asked for."""
+    connection = await _as(database.READER, database_url, 10)
+    old = [Month.of(NOON - 365 * DAY)]
+    while len(old) < 5:
+        old.append(old[-1].next())
+    for month in old:
+        bounds = f"FROM ({month.first}) TO ({month.next().first})"
+        await connection.execute(f"CREATE TABLE {month.table} PARTITION OF messages FOR VALUES {bounds}")
+    for feature, block in _statements():
+        if block.name in ("sync_page", "history_page"):
+            tables = {node.get("Relation Name") for node in _nodes(await _plan(connection, block.sql))}
+            assert "messages_2026_03" in tables
+            assert not tables & {month.table for month in old}, f"{feature}.{block.name}"
+    await connection.close()
 
 
 async def test_every_statement_prepares_against_the_schema(database_url: str) -> None:
