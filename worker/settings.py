@@ -68,6 +68,7 @@ class Services:
     upkeep: Upkeep | None = None
     """None: no place for files."""
     settling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    reclaiming: asyncio.Lock = field(default_factory=asyncio.Lock)
     working: asyncio.Lock = field(default_factory=asyncio.Lock)
     tidying: asyncio.Lock = field(default_factory=asyncio.Lock)
     dropping: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -123,17 +124,23 @@ async def apply_forgotten(ctx: dict[str, Any]) -> None:
 
 
 async def settle_cleans(ctx: dict[str, Any]) -> None:
-    """Settle what is due, then reclaim; not twice at once in one process."""
+    """Count, then settle what is due; not twice at once in one process."""
     services: Services = ctx["services"]
     if services.settling.locked():
         return
     async with services.settling:
-        # first: counting and settling may take long, and every minute is to have its row
-        await services.runs.begin()
         # a clean settles when it is counted: what its receipt tells of is still there
         await count.count_applied(services.receipts, services.clock)
         if settled := await settle.settle_due(services.cleans, services.clock):
             log.info("Cleans were settled.", count=settled)
+
+
+async def reclaim_channels(ctx: dict[str, Any]) -> None:
+    """Reclaim what is due; not twice at once in one process. Counting and settling go on meanwhile: they may take long."""
+    services: Services = ctx["services"]
+    if services.reclaiming.locked():
+        return
+    async with services.reclaiming:
         reports = await settle.reclaim_due(services.reclaim, services.runs, services.clock)
         if deleted := sum(report.deleted for report in reports):
             log.info(
@@ -216,6 +223,7 @@ JOBS = (
     apply_cleans,
     apply_forgotten,
     settle_cleans,
+    reclaim_channels,
     work_on_jobs,
     delete_files,
     sweep_side_tables,
@@ -251,6 +259,7 @@ def _crons() -> list[CronJob]:
     return [
         cron(apply_forgotten, second=_EVERY_FIVE_SECONDS, keep_result=0),
         cron(settle_cleans, second=_EVERY_SECOND, keep_result=0),
+        cron(reclaim_channels, second=_EVERY_SECOND, keep_result=0),
         cron(work_on_jobs, second=_EVERY_SECOND, keep_result=0),
         cron(delete_files, second=_EVERY_FIVE_SECONDS, keep_result=0),
         cron(sweep_files, minute=_EVERY_TEN_MINUTES, second=45, keep_result=0),

@@ -51,6 +51,7 @@ async def test_an_accepted_clean_is_applied_settled_and_reclaimed(
     assert await redis.zscore(WAITING_PAIRS, queue_member(accepted.pair)) == accepted.cutoff == position + 1
     await burst(world, redis_url, "settle_cleans")  # may settle before it is applied
     await burst(world, redis_url, "settle_cleans")
+    await burst(world, redis_url, "reclaim_channels")
     assert await states(world) == {"settled": 1}
     assert await world.stored() == []
     assert await world.stored("ann", "cid") == [survivor]
@@ -65,11 +66,13 @@ async def test_within_the_undo_window_it_is_applied_and_nothing_is_deleted(
     await world.ack("bob", "ann", position)
     await accept(world, queue)
     world.clock.advance(60 * SECOND - 1)
-    await burst(world, redis_url, "apply_cleans", "settle_cleans")
+    for job in ("apply_cleans", "settle_cleans", "reclaim_channels"):
+        await burst(world, redis_url, job)
     assert await states(world) == {"applied": 1}
     assert await world.stored() == [position]
     world.clock.advance(1)
     await burst(world, redis_url, "settle_cleans")
+    await burst(world, redis_url, "reclaim_channels")
     assert await states(world) == {"settled": 1}
     assert await world.stored() == []
 
@@ -80,12 +83,12 @@ async def test_what_is_missed_or_in_the_window_stays_until_it_is_not(
     await world.set(undo_seconds=0, multi_device_sync=False)
     position = await world.send()
     await accept(world, queue)
-    await burst(world, redis_url, "apply_cleans")
-    await burst(world, redis_url, "settle_cleans")
+    for job in ("apply_cleans", "settle_cleans", "reclaim_channels"):
+        await burst(world, redis_url, job)
     assert await world.stored() == [position]
     assert await world.given("bob") == [(position, "missed")]
     await world.ack("bob", "ann", position)
-    await burst(world, redis_url, "settle_cleans")
+    await burst(world, redis_url, "reclaim_channels")
     assert await world.stored() == []
 
 

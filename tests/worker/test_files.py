@@ -57,7 +57,7 @@ async def test_a_clean_of_all_of_a_user_gives_the_files_up_too(world: World, red
         reason=None,
         source="test",
     )
-    for job in ("work_on_jobs", "settle_cleans", "delete_files"):
+    for job in ("work_on_jobs", "settle_cleans", "reclaim_channels", "delete_files"):
         await burst(world, redis_url, job)
     assert await world.stored() == []
     assert not await world.there(file)

@@ -10,7 +10,7 @@ from history.axis import SECOND
 from history.runs.model import WINDOW
 from tests.factories import NOON, World
 from tests.worker.bursts import burst, services_of
-from worker.settings import settle_cleans
+from worker.settings import reclaim_channels, settle_cleans
 
 # arq closes its pool by a name that redis-py has given up
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")
@@ -23,10 +23,10 @@ async def rows(world: World) -> list[tuple[int, ...]]:
 
 
 async def test_the_job_leaves_a_row_a_minute_also_with_nothing_to_do(world: World, redis_url: str) -> None:
-    await burst(world, redis_url, "settle_cleans", "settle_cleans")
+    await burst(world, redis_url, "reclaim_channels", "reclaim_channels")
     assert await rows(world) == [(NOON, 0, 0, 0)]
     world.clock.advance(WINDOW)
-    await burst(world, redis_url, "settle_cleans")
+    await burst(world, redis_url, "reclaim_channels")
     assert await rows(world) == [(NOON, 0, 0, 0), (NOON + WINDOW, 0, 0, 0)]
 
 
@@ -41,22 +41,23 @@ async def test_what_two_workers_did_at_once_is_in_one_row_and_told_once(world: W
     await world.settle()
     world.clock.advance(SECOND)
     async with world.twin() as twin:
-        await asyncio.gather(*(settle_cleans({"services": services_of(one)}) for one in (world, twin)))
+        await asyncio.gather(*(reclaim_channels({"services": services_of(one)}) for one in (world, twin)))
     [(started_at, due, done, deleted)] = await rows(world)
     assert (started_at, due) == (NOON, 120)
     # the second one may find channels that the first one made due meanwhile, never a message again
     assert (done, deleted) == (120, 120)
 
 
-async def test_a_job_whose_counting_takes_long_has_its_row_first(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def slow(**_: object) -> int:
-        assert await rows(world) == [(NOON, 0, 0, 0)]
-        world.clock.advance(WINDOW)
-        return 0
-
+async def test_reclaim_does_not_wait_for_counting_and_settling(world: World) -> None:
+    """Which may take all of their time, again and again."""
+    await world.set(undo_seconds=0, multi_device_sync=False)
+    await world.ack("bob", "ann", await world.send())
+    await world.clean("bob", "ann", everyone=True)
+    await world.apply()
+    await world.settle()
     services = services_of(world)
-    monkeypatch.setattr(services.receipts, "count", slow)
-    await settle_cleans({"services": services})
-    assert await rows(world) == [(NOON, 0, 0, 0), (NOON + WINDOW, 0, 0, 0)]
+    async with services.settling:
+        await settle_cleans({"services": services})
+        await reclaim_channels({"services": services})
+    assert await world.stored() == []
+    assert [deleted for *_, deleted in await rows(world)] == [1]

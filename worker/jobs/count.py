@@ -6,7 +6,7 @@ from history.axis import SECOND
 from history.clock import Clock
 from history.receipts.service import Receipts
 
-_LONGEST = 15 * SECOND
+_LONGEST = 20 * SECOND
 
 
 async def count_applied(receipts: Receipts, clock: Clock) -> int:

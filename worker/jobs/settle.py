@@ -9,8 +9,7 @@ from history.retention.reclaim import Reclaim
 from history.retention.service import Cleans
 from history.runs.service import Runs
 
-_LONGEST = 15 * SECOND
-"""Of each of the parts of a job, which has a minute for all: counting, settling, and reclaim with its last visit."""
+_LONGEST = 20 * SECOND
 
 
 async def settle_due(cleans: Cleans, clock: Clock) -> int:
