@@ -145,6 +145,11 @@ class Month:
         return int(datetime(self.year, self.month, 1, tzinfo=UTC).timestamp()) * SECOND
 
     @property
+    def number(self) -> int:
+        """Its place among all months: never 0."""
+        return self.year * 12 + self.month
+
+    @property
     def table(self) -> str:
         """The name of its partition."""
         return f"messages_{self.year:04}_{self.month:02}"

@@ -188,6 +188,10 @@ WHERE bytes - size < $5 ORDER BY position DESC
 SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = 'messages'::regclass ORDER BY c.relname
 
+-- rule: month_locks
+-- The first key of the advisory locks of months; a month's number is the second. Locks with one key are never these.
+hashtext('tidemark month')
+
 -- name: claim_keys
 -- Whose key this is now: not there before, or lapsed. Sorted; a key that another transaction is claiming is waited for.
 -- $1 channel ids, $2 senders, $3 keys, $4 when they lapse, $5 now

@@ -5,13 +5,17 @@ visit that was cut short was about to delete. It is never the present month nor 
 by page over the channels. It stops at a channel that needs the month and begins there the next time, so a month that stays
 costs one small question a minute. When no channel is left, in one transaction:
 
-1. the partition is locked against writing, so that no import adds a message; reading goes on;
-2. all channels are asked again, in a statement that sees every import which the lock has waited for;
+1. the month's advisory lock is taken, unless an import has it. Whoever writes into a month that is over shares that lock from
+   the beginning of his transaction to its end (`history/transfer/imports.py`), so none does from here on;
+2. all channels are asked again, page by page, in statements that see all that was written before the lock was had. Where an
+   import waits by now, the month is left to it;
 3. it is dropped, for which the whole table is locked for a moment.
 
-Each lock is asked for so briefly that whoever queues behind is late by no more than that, and a month that is in use is left
-until the next try. (Detached concurrently it would never make anybody wait, but that cannot be done in the transaction that
-asks again: a message of an import could vanish with it.)
+Nothing else may add a message to such a month: an append writes at the present time, and a grant never falls, so what nobody
+needs is never needed again. Statements that edit, recall and delete may come at any time: with the plans that are kept for
+them, each locks every month, whichever it touches. So no lock that they wait for is held while a question is asked, however
+many channels there are. The lock of step 3 is asked for so briefly that whoever queues behind is late by no more than that,
+and a few times, because what is in the way is mostly just passing; a month that stays in use is left until the next try.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from dataclasses import dataclass
 
 from history.axis import DAY, SECOND
 from history.clock import Clock
-from history.database import Database
+from history.database import Connection, Database
 from history.messages import store as messages_store
 from history.messages.model import Month
 from history.retention import store
@@ -30,6 +34,8 @@ AGAIN_AFTER = 60 * SECOND
 """When to look again at a month that somebody needs, or uses."""
 CLOSED_FOR = DAY
 """A month has been over for so long before it is looked at: clocks of several machines differ."""
+DROP_TRIES = 5
+"""Each waits for 50 ms at most, and whoever queued behind one is through before the next."""
 _MOST_CHANNELS = 20_000
 _MOST_PAGES = 20
 
@@ -74,22 +80,41 @@ class Months:
     async def _look(self, month: Month, seen: _Seen) -> bool:
         """Ask a page of channels; whether it was the last one and no channel needs the month."""
         async with self._database.reading() as connection:
-            end = await store.get_page_end(connection, seen.first, most=self._most)
-            needing = await store.get_needing(connection, month, first=seen.first, end=end)
+            needing, end = await self._ask(connection, month, seen.first)
         if needing is not None:
             seen.first, seen.look_at = needing, self._clock.now() + AGAIN_AFTER
             return False
         seen.first = 0 if end is None else end
         return end is None
 
+    async def _ask(self, connection: Connection, month: Month, first: int) -> tuple[int | None, int | None]:
+        """Of a page of channels the first that needs the month; and where the next page begins."""
+        end = await store.get_page_end(connection, first, most=self._most)
+        return await store.get_needing(connection, month, first=first, end=end), end
+
     async def _drop(self, month: Month, seen: _Seen) -> bool:
         seen.look_at = self._clock.now() + AGAIN_AFTER
         try:
             async with self._database.writing() as connection:
                 await store.lock_month(connection, month)
-                if await store.get_needing(connection, month, first=0, end=None) is not None:
-                    return False
-                await store.drop_month(connection, month)
+                first: int | None = 0
+                while first is not None:
+                    needing, first = await self._ask(connection, month, first)
+                    if needing is not None:
+                        seen.first = needing
+                        return False
+                    await store.check_month(connection, month)
+                return await _tried(connection, month)
         except MonthInUse:
             return False
+
+
+async def _tried(connection: Connection, month: Month) -> bool:
+    """Drop a month that is locked, and whose channels are asked; whether it could be had."""
+    for _ in range(DROP_TRIES):
+        try:
+            await store.drop_month(connection, month)
+        except MonthInUse:
+            continue
         return True
+    return False

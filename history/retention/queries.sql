@@ -475,6 +475,20 @@ UPDATE channels SET reclaim_lease = NULL, due_since = CASE WHEN NOT $6 THEN due_
         WHEN last_position >= $4 THEN least($3, $5::bigint) ELSE $3 END
 WHERE id = $1 AND reclaim_lease = $2
 
+-- name: lock_month
+-- Whether nobody writes into a month that is over, and nobody else drops one, before this transaction ends. It waits for
+-- nobody. 0 stands for whoever drops: of two that have both asked, each would wait for what the other read. $1 number
+SELECT pg_try_advisory_xact_lock({{messages.month_locks}}, 0)
+    AND pg_try_advisory_xact_lock({{messages.month_locks}}, $1)
+
+-- name: is_month_awaited
+-- Whether somebody waits for that lock, to write into the month. $1 number
+SELECT EXISTS (
+    SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+    WHERE l.locktype = 'advisory' AND d.datname = current_database() AND NOT l.granted
+        AND l.classid = {{messages.month_locks}}::oid AND l.objid = $1::int::oid AND l.objsubid = 2
+)
+
 -- name: get_page_end
 -- $1 channel, $2 most
 -- index: channels_pkey

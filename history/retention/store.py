@@ -360,36 +360,45 @@ async def release_channel(
 
 
 async def get_page_end(connection: Connection, first: int, *, most: int) -> int | None:
-    """The channel after the next `most` of them, from `first` on; None where there are no more."""
-    end: int | None = await connection.fetchval(statement("retention", "get_page_end"), first, most)
+    """The channel after the next `most` of them, from `first` on; None where there are no more. MonthInUse as below."""
+    with _in_use():
+        end: int | None = await connection.fetchval(statement("retention", "get_page_end"), first, most)
     return end
 
 
 async def get_needing(connection: Connection, month: Month, *, first: int, end: int | None) -> int | None:
     """The first channel of a page with a message of the month that is not granted; MonthInUse where it takes too long."""
+    below = NEVER if end is None else end
     with _in_use():
         needing: int | None = await connection.fetchval(
-            statement("retention", "get_needing"),
-            month.first,
-            month.next().first,
-            first,
-            NEVER if end is None else end,
+            statement("retention", "get_needing"), month.first, month.next().first, first, below
         )
     return needing
 
 
 async def lock_month(connection: Connection, month: Month) -> None:
-    """Keep everybody from writing into a month; MonthInUse where that cannot be had at once."""
+    """Let imports into a month wait, and nobody else; MonthInUse where one is under way, or somebody drops a month."""
     with _in_use():
-        await connection.execute("SET LOCAL lock_timeout = '50ms'")
-        await connection.execute("SET LOCAL statement_timeout = '2s'")
-        await connection.execute(f"LOCK TABLE {month.table} IN SHARE ROW EXCLUSIVE MODE")
+        await connection.execute("SET LOCAL lock_timeout = '50ms'; SET LOCAL statement_timeout = '2s'")
+        if not await connection.fetchval(statement("retention", "lock_month"), month.number):
+            raise MonthInUse
+        # a vacuum would hold up the drop while all wait for that; with this lock everybody reads and writes
+        await connection.execute(f"LOCK TABLE {month.table} IN SHARE UPDATE EXCLUSIVE MODE")
+
+
+async def check_month(connection: Connection, month: Month) -> None:
+    """MonthInUse where an import waits for a month that the caller has locked."""
+    with _in_use():
+        if await connection.fetchval(statement("retention", "is_month_awaited"), month.number):
+            raise MonthInUse
 
 
 async def drop_month(connection: Connection, month: Month) -> None:
-    """Drop a month that the caller has locked and found to be below every grant; MonthInUse as above."""
+    """Drop a month that the caller has locked and found to be below every grant; MonthInUse, and nothing is done, as above."""
     with _in_use():
-        await connection.execute(f"DROP TABLE {month.table}")
+        # a savepoint: the caller may try again
+        async with connection.transaction():
+            await connection.execute(f"DROP TABLE {month.table}")
 
 
 @contextmanager

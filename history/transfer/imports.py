@@ -3,6 +3,10 @@
 Promises: positions in a channel are unique, increasing, and in the order of commit, also beside live sends; one bad line does
 not fail its neighbours; a key that was used before brings nothing, however late its line comes; a line that is refused changes
 nothing. What is in the channel already is never moved, and nothing is written below it.
+
+Only a batch writes into months that are over, and such a month may be about to be dropped (`history/retention/months.py`). So
+before all else it takes a lock on its months, which batches share: from then on they are not dropped, and one that is gone by
+then is made again.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from history.errors import DatabaseUnavailable, InvalidInput, OutcomeUnknown, Ov
 from history.messages import store as messages_store
 from history.messages.append import Appends
 from history.messages.model import Month, Sender, references, unknown_media
+from history.transfer import store
 from history.transfer.batch import Batch, FileGone
 from history.transfer.model import FILE, Line, Outcome, Place
 
@@ -86,7 +91,7 @@ class Imports:
             try:
                 return await self._database.retrying(partial(self._write, app_key, lines, unknown, key_kept))
             except messages_store.NoMonth:
-                # again and again, because a month may be taken away while it is still empty
+                # again and again, because a month may be dropped while it is still empty
                 await self._appends.make(_months(lines))
             except FileGone:
                 # the next look refuses its line
@@ -130,11 +135,12 @@ class Imports:
             lines = [line for line in lines if line[1] not in nowhere]
         if not lines:
             return Outcome(refused=refused)
-        now = self._clock.now()
+        now, months = self._clock.now(), _months(lines)
         batch = Batch(lines, bad, files=unknown is not None, now=now, expires_at=now + key_kept)
         senders: dict[Sender, int] = {}
         try:
             async with self._database.writing() as connection:
+                await store.share_months(connection, months)
                 arranged = await batch.arrange(connection, self._channels)
                 if arranged.rows:
                     await messages_store.insert_messages(connection, arranged.rows)

@@ -1,3 +1,7 @@
+-- name: share_months
+-- Nobody drops these months before the transaction ends; a drop that has begun is waited for. $1 their numbers, sorted
+SELECT pg_advisory_xact_lock_shared({{messages.month_locks}}, u.number) FROM unnest($1::int[]) AS u (number)
+
 -- name: list_stands
 -- Where channels stand; one that has ended is left out. $1 channel ids, $2 now
 -- index: channels_pkey

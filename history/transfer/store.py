@@ -1,4 +1,4 @@
-"""The rows of channels and keys as an import needs them, and messages in bulk."""
+"""The rows of channels and keys as an import needs them, the locks of months, and messages in bulk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import asyncpg
 
 from history.channels.model import ChannelKey, ChannelType
 from history.database import Connection, Row, columns
-from history.messages.model import ClientKey, Message
+from history.messages.model import ClientKey, Message, Month
 from history.queries import statement
 from history.transfer.model import Exported, Spot, Stand
 
@@ -23,6 +23,11 @@ class Source:
     id: int
     channel: ChannelKey
     first: int
+
+
+async def share_months(connection: Connection, months: Iterable[Month]) -> None:
+    """Keep months from being dropped: before all other locks, because it may wait for a drop's questions."""
+    await connection.execute(statement("transfer", "share_months"), sorted(month.number for month in months))
 
 
 async def list_stands(connection: Connection, ids: Iterable[int], *, now: int) -> dict[int, Stand]:

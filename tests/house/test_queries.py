@@ -238,15 +238,16 @@ def test_one_statement_deletes_messages_and_only_below_the_grant() -> None:
 def test_a_month_is_dropped_in_one_place_after_the_lock_and_the_question() -> None:
     """All channels are asked whether they need a message at or above their grant."""
     calls = [
-        (name, re.findall(r"store\.(lock_month|get_needing|drop_month)\(([^)]*)\)", text))
+        (name, re.findall(r"(?:store|self)\.(lock_month|get_needing|_ask|drop_month)\(([^)]*)\)", text))
         for name, text in _product_text()
         if "drop_month(" in text and not name.endswith("store.py")
     ]
     assert [name for name, _ in calls if name.startswith("history/")] == ["history/retention/months.py"]
     [(_, found)] = [call for call in calls if call[0].startswith("history/")]
-    assert found[-3:] == [
+    assert found[-4:] == [
+        ("get_needing", "connection, month, first=first, end=end"),
         ("lock_month", "connection, month"),
-        ("get_needing", "connection, month, first=0, end=None"),
+        ("_ask", "connection, month, first"),
         ("drop_month", "connection, month"),
     ]
     assert "m.position >= ch.reclaimed_to" in _bare(blocks("retention")["get_needing"].sql)

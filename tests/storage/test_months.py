@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -13,9 +14,12 @@ from history.messages import store as messages_store
 from history.messages.model import Month
 from history.retention import store
 from history.retention.model import MonthInUse
-from history.retention.months import AGAIN_AFTER, CLOSED_FOR, Months
+from history.retention.months import AGAIN_AFTER, CLOSED_FOR, DROP_TRIES, Months
+from history.transfer import store as transfer_store
+from history.transfer.model import Outcome
 from tests.factories import NOON, World
-from tests.storage.test_races import WAITING, before, held
+from tests.storage.test_races import before, held, somebody_waits
+from tests.transfer import Transfer, counted
 from worker.jobs.months import drop_months
 
 JANUARY = Month(2026, 1)
@@ -49,8 +53,14 @@ async def _there(world: World) -> set[str]:
         return await messages_store.list_months(connection)
 
 
+async def _share(connection: Any) -> None:
+    """What an import into January begins with."""
+    await transfer_store.share_months(connection, [JANUARY])
+
+
 async def _import(connection: Any, world: World, position: int, *, other: str = "bob") -> None:
     """Write a message into a month that is over, as an import does."""
+    await _share(connection)
     channel_id = await world.channel_id("ann", other)
     await messages_store.insert_messages(
         connection, [(channel_id, position, 1, "ann", "text", "old", None, None)]
@@ -145,7 +155,7 @@ async def test_a_month_that_is_needed_costs_a_question_a_minute_of_the_channel_t
 
 
 async def test_a_look_goes_page_by_page_and_call_by_call(old: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A channel a page, two pages a call: the third page is empty, and the month goes."""
+    """A channel a page, a page a call; under the lock all pages at once, and the month goes."""
     await _grant(old)
     low, high = sorted([await old.channel_id("ann", "bob"), await old.channel_id("ann", "cid")])
     asked = await _asked(monkeypatch)
@@ -153,7 +163,7 @@ async def test_a_look_goes_page_by_page_and_call_by_call(old: World, monkeypatch
     assert await months.drop() == []
     assert asked == [(0, high)]
     assert await months.drop() == [JANUARY.table]
-    assert asked == [(0, high), (high, None), (0, None)]
+    assert asked == [(0, high), (high, None)] * 2
     assert low < high
 
 
@@ -176,7 +186,7 @@ async def test_an_import_that_comes_between_look_and_lock_keeps_the_month(
 
 
 async def test_an_import_that_is_under_way_keeps_the_month(old: World) -> None:
-    """Its transaction is in the partition: the lock is not to be had, and the month is left for a minute."""
+    """It has its share of the lock: the drop gives way at once, and leaves the month for a minute."""
     await _grant(old)
     async with held(old) as connection:
         await _import(connection, old, OLD + 5)
@@ -188,26 +198,67 @@ async def test_an_import_that_is_under_way_keeps_the_month(old: World) -> None:
     assert await old.stored() == [OLD, OLD + 5, NOON]
 
 
-async def test_an_import_that_begins_after_the_question_keeps_the_month(
+async def test_an_import_that_has_written_nothing_yet_keeps_the_month(
     old: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It waits for the lock and the drop for it: the drop gives up first, and the message is there."""
+    """It would write and commit between the question and the drop: so no channel is asked before it has ended."""
     await _grant(old)
-    importing: list[asyncio.Task[None]] = []
-
-    async def write() -> None:
-        async with old.database.writing() as connection:
-            await _import(connection, old, OLD + 5)
-
-    async def begin() -> None:
-        importing.append(asyncio.create_task(write()))
-        while not (await old.value(WAITING) or importing[0].done()):
-            pass
-
-    before(monkeypatch, "drop_month", begin)
+    asked = await _asked(monkeypatch)
+    async with held(old) as connection:
+        await _share(connection)
+        assert await old.months.drop() == []
+        assert asked == [(0, None)]
+        await _import(connection, old, OLD + 5)
+    old.clock.advance(AGAIN_AFTER)
     assert await old.months.drop() == []
-    await importing[0]
     assert await old.stored() == [OLD, OLD + 5, NOON]
+
+
+def _importing(old: World) -> asyncio.Task[Outcome]:
+    """An import of January, as the product does it: a message of a new channel, and one that comes too late for its own."""
+    transfer = Transfer(old)
+    lines = transfer.line(OLD, channel=old.channel("ann", "eve")), transfer.line(OLD)
+    return asyncio.create_task(transfer.load(*lines))
+
+
+async def test_an_import_that_waits_while_channels_are_asked_keeps_the_month(
+    old: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes at the first page under the lock: the drop gives way to it after that page."""
+    await _grant(old)
+    importing: list[asyncio.Task[Outcome]] = []
+
+    async def comes() -> None:
+        importing.append(_importing(old))
+        await somebody_waits(old)
+
+    asked = await _asked(monkeypatch)
+    before(monkeypatch, "get_needing", comes, time=3)
+    assert await Months(old.database, old.clock, most=1).drop() == []
+    assert len(asked) == 3
+    assert counted(await importing[0]) == (1, 0, 1)
+    assert (await old.stored(), await old.stored("ann", "eve")) == ([OLD, NOON], [OLD])
+
+
+async def test_an_import_that_comes_after_the_question_makes_its_month_again(
+    old: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits, holding nothing that a send needs, and finds the month gone: its message is there, in a month made anew."""
+    await _grant(old)
+    importing: list[asyncio.Task[Outcome]] = []
+    sent: list[int] = []
+
+    async def comes() -> None:
+        importing.append(_importing(old))
+        await somebody_waits(old)
+        sent.append(await asyncio.wait_for(old.send("ann", "bob"), timeout=5))
+
+    before(monkeypatch, "drop_month", comes)
+    assert await old.months.drop() == [JANUARY.table]
+    assert counted(await importing[0]) == (1, 0, 1)
+    old.clock.advance(AGAIN_AFTER)
+    assert await old.months.drop() == []
+    assert (await old.stored(), await old.stored("ann", "eve")) == ([NOON, *sent], [OLD])
 
 
 async def test_an_import_that_finds_its_month_gone_makes_it_again(old: World) -> None:
@@ -241,8 +292,114 @@ async def test_a_month_that_is_in_use_makes_no_append_wait(old: World) -> None:
     assert await old.months.drop() == [JANUARY.table]
 
 
+async def _reclaim(connection: Any, channel_id: int, position: int) -> None:
+    assert await store.delete_reclaimed(connection, channel_id, position + 1, above=position, lease=1) == 1
+
+
+async def _edit(connection: Any, channel_id: int, position: int) -> None:
+    assert await messages_store.update_edited(
+        connection, channel_id, position, content="new", metadata=None, now=NOON
+    )
+
+
+async def _recall(connection: Any, channel_id: int, position: int) -> None:
+    assert await messages_store.recall(connection, channel_id, position, now=NOON)
+
+
+Change = Callable[[Any, int, int], Awaitable[None]]
+CHANGES = pytest.mark.parametrize("change", [_reclaim, _edit, _recall])
+"""Each of a message of March, by a plan that is kept and locks all months."""
+ALL_MONTHS = (
+    "SELECT count(*) FROM pg_locks WHERE mode = 'RowExclusiveLock' AND relation IN"
+    " (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'messages'::regclass)"
+)
+
+
+async def _a_third_channel(old: World) -> tuple[int, int]:
+    """One with a message of March that reclaim may delete, and somebody may edit; and where that is."""
+    sent = await old.send("ann", "dan", at=NOON)
+    channel_id = await old.channel_id("ann", "dan")
+    await old.execute(
+        "UPDATE channels SET reclaimed_to = $1, reclaim_lease = 1 WHERE id = $2", sent + 1, channel_id
+    )
+    return channel_id, sent
+
+
+@CHANGES
+async def test_a_change_of_another_month_waits_for_no_question_and_keeps_no_month(
+    old: World, monkeypatch: pytest.MonkeyPatch, change: Change
+) -> None:
+    """It comes while the channels are asked under the lock, and is through before the answer."""
+    await _grant(old)
+    channel_id, sent = await _a_third_channel(old)
+    locked: list[int] = []
+
+    async def changed() -> None:
+        async with old.database.writing() as connection:
+            await change(connection, channel_id, sent)
+            locked.append(await connection.fetchval(ALL_MONTHS))
+
+    before(monkeypatch, "get_needing", lambda: asyncio.wait_for(changed(), timeout=5), time=2)
+    assert await old.months.drop() == [JANUARY.table]
+    # control: it did lock the month that went, which is not its own
+    assert locked[0] >= len(await _there(old)) + 1
+
+
+@CHANGES
+async def test_a_change_that_is_just_passing_puts_no_drop_off(
+    old: World, monkeypatch: pytest.MonkeyPatch, change: Change
+) -> None:
+    """Its transaction is open when the table is asked for, and ends before the last try."""
+    await _grant(old)
+    channel_id, sent = await _a_third_channel(old)
+    passing = old.database.writing()
+    connection = await passing.__aenter__()
+    await change(connection, channel_id, sent)
+    tries = 0
+    really = store.drop_month
+
+    async def drop(connection: Any, month: Month) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == DROP_TRIES:
+            await passing.__aexit__(None, None, None)
+        await really(connection, month)
+
+    monkeypatch.setattr(store, "drop_month", drop)
+    assert await old.months.drop() == [JANUARY.table]
+    assert tries == DROP_TRIES
+
+
+async def test_a_month_that_is_vacuumed_is_left_before_anybody_waits(
+    old: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table of messages is not asked for, and the channels are not asked again."""
+    await _grant(old)
+    asked = await _asked(monkeypatch)
+    async with held(old) as connection:
+        # what a vacuum takes
+        await connection.execute(f"LOCK TABLE {JANUARY.table} IN SHARE UPDATE EXCLUSIVE MODE")
+        assert await old.months.drop() == []
+    assert asked == [(0, None)]
+    old.clock.advance(AGAIN_AFTER)
+    assert await old.months.drop() == [JANUARY.table]
+
+
+async def test_of_two_months_one_is_dropped_at_a_time(old: World) -> None:
+    """Each drop has read all of the table, and would stand in the way of the other."""
+    await _grant(old)
+    february = JANUARY.next()
+    async with old.database.writing() as connection:
+        await messages_store.insert_months(connection, [february])
+    async with old.database.writing() as connection:
+        await store.lock_month(connection, february)
+        assert await old.months.drop() == []
+    old.clock.advance(AGAIN_AFTER)
+    assert await old.months.drop() == [JANUARY.table, february.table]
+
+
 async def test_the_question_under_the_lock_is_given_up_where_it_takes_long(old: World) -> None:
-    """Whoever writes into that month waits for its answer."""
+    """An import into that month waits for its answer."""
 
     async def ask() -> None:
         async with held(old) as other, old.database.writing() as connection:
