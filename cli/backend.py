@@ -77,7 +77,10 @@ def find(*, url: str | None, app_key: str | None, secret_file: Path | None, data
 
 def _secret(file: Path | None) -> str:
     if file is not None:
-        return file.read_text(encoding="utf-8").strip()
+        try:
+            return file.read_text(encoding="utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise Refused(f"{file} holds no secret: it is not text in UTF-8.") from error
     if given := os.environ.get("TIDEMARK_APP_SECRET", ""):
         return given
     if not sys.stdin.isatty():

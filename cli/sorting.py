@@ -12,9 +12,11 @@ import msgspec
 from msgspec import Struct
 
 from history.channels.model import ChannelType
+from server.wire.common import Milliseconds
 
 RUN_BYTES = 64 * 1024 * 1024
 MOST_LINE_BYTES = 8 * 1024 * 1024
+_BOM = b"\xef\xbb\xbf"
 _LENGTH = struct.Struct(">I")
 
 Numbered: TypeAlias = tuple[int, bytes]
@@ -29,7 +31,7 @@ class _Named(Struct):
     channelType: int  # noqa: N815 # as the line spells it
     channelId: str  # noqa: N815
     fromUserId: str  # noqa: N815
-    sentAt: int  # noqa: N815
+    sentAt: Milliseconds  # noqa: N815 # what is none is refused by the server, and would not fit into a run
 
 
 _decoder = msgspec.json.Decoder(_Named)
@@ -38,10 +40,12 @@ _unpacker = msgspec.msgpack.Decoder(_Entry)
 
 
 def numbered(file: BinaryIO) -> Iterator[Numbered]:
-    """The lines of a file with their numbers, without blank ones."""
+    """The lines of a file with their numbers, without blank ones and without a byte order mark."""
     number = 0
     while line := file.readline(MOST_LINE_BYTES + 1):
         number += 1
+        if number == 1:
+            line = line.removeprefix(_BOM)
         if len(line) > MOST_LINE_BYTES:
             while line and not line.endswith(b"\n"):
                 line = file.readline(MOST_LINE_BYTES)

@@ -61,20 +61,28 @@ def _end_with(sending: asyncio.Task[None], writer: asyncio.StreamWriter) -> None
 
 
 async def _connect(backend: Backend) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    address = urlsplit(backend.base_url)
-    if address.scheme not in ("http", "https") or not address.hostname:
-        raise Refused(f"{backend.base_url} is no address: say --url http://host:port.")
-    secure = address.scheme == "https"
+    secure, host, port = _address(backend)
     try:
-        return await asyncio.open_connection(
-            address.hostname,
-            address.port or (443 if secure else 80),
-            ssl=ssl.create_default_context() if secure else None,
-        )
+        return await asyncio.open_connection(host, port, ssl=ssl.create_default_context() if secure else None)
     except OSError as error:
         raise Refused(
             f"Nothing answers at {backend.base_url} ({reason(error)}): is Tidemark running?"
         ) from error
+
+
+def _address(backend: Backend) -> tuple[bool, str, int]:
+    """Whether by TLS, the host, the port."""
+    try:
+        address = urlsplit(backend.base_url)
+        secure = address.scheme == "https"
+        host, port = address.hostname, address.port or (443 if secure else 80)
+        if (secure or address.scheme == "http") and host:
+            # also what no name of a host can be is a ValueError
+            host.encode("idna")
+            return secure, host, port
+    except ValueError:
+        pass
+    raise Refused(f"{backend.base_url} is no address: say --url http://host:port.")
 
 
 async def _send(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import stat
 import sys
 import tempfile
 from array import array
@@ -212,10 +213,14 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _written(file: Path) -> Iterator[BinaryIO]:
-    """A file is there whole or not at all."""
+    """A file is there whole or not at all. A link, a device or a pipe stays what it is: it is written into."""
     if str(file) == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
+        return
+    if not _replaceable(file):
+        with file.open("wb") as opened:
+            yield opened
         return
     part = file.with_name(f"{file.name}.part")
     try:
@@ -224,6 +229,14 @@ def _written(file: Path) -> Iterator[BinaryIO]:
         part.rename(file)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _replaceable(file: Path) -> bool:
+    """Whether a new file may take its place: nothing is there, or a regular file."""
+    try:
+        return stat.S_ISREG(file.lstat().st_mode)
+    except FileNotFoundError:
+        return True
 
 
 def _milliseconds(text: str | None) -> str | None:

@@ -67,13 +67,13 @@ class Batch:
     async def _arranged(self, connection: Connection) -> Arranged:
         if not any(line[9] is not None for line in self._lines):
             stands = await self._lock(connection)
-            return self._placed(stands, {})
+            return await self._settled(connection, stands, {})
         before = await store.list_stands(connection, self._ids.values(), now=self._now)
         known: dict[ClientKey, int] = {}
         planned = self._placed(before, known)
-        if planned.doubtful:
+        if planned.doubtful or planned.low:
             known = await self._known(connection)
-            planned = self._placed(before, known)
+            planned = await self._settled(connection, before, known)
         if not planned.rows:
             return planned
         claimed = planned.new_keys(known)
@@ -81,7 +81,7 @@ class Batch:
         if not free:
             # somebody was faster, or a line that is in time has a key of before
             known |= await self._known(connection)
-            planned = self._placed(before, known)
+            planned = await self._settled(connection, before, known)
             lapses = dict.fromkeys(planned.new_keys(known), self._expires_at)
             taken = await messages_store.claim_keys(connection, lapses, now=self._now) if lapses else {}
             known |= taken
@@ -90,7 +90,7 @@ class Batch:
         if not free or stands != before:
             # what was refused when the keys were claimed has none: it stays refused
             self._bad = {**self._bad, **dict(planned.refused)}
-            planned = self._placed(stands, known)
+            planned = await self._settled(connection, stands, known)
             await self._correct(connection, claimed, planned.keys)
         return planned
 
@@ -124,11 +124,27 @@ class Batch:
             known |= {key: place[1] for key, place in own.items() if place in there}
         return known
 
-    def _placed(self, stands: Mapping[int, Stand], known: Mapping[ClientKey, int]) -> Arranged:
+    async def _settled(
+        self, connection: Connection, stands: Mapping[int, Stand], known: Mapping[ClientKey, int]
+    ) -> Arranged:
+        """Placed; where a line seems too late, with a look at what it would come after."""
+        arranged = self._placed(stands, known)
+        low = arranged.low
+        runs = await store.list_runs(connection, low) if low else {}
+        return self._placed(stands, known, runs) if runs else arranged
+
+    def _placed(
+        self,
+        stands: Mapping[int, Stand],
+        known: Mapping[ClientKey, int],
+        runs: Mapping[int, int] | None = None,
+    ) -> Arranged:
         by_id: dict[int, Spot] = {}
         spots = {
             # two places may be one channel
-            place: by_id.setdefault(id_, Spot(place.key, id_, stands.get(id_)))
+            place: by_id.setdefault(
+                id_, Spot(place.key, id_, stands.get(id_), run=runs.get(id_) if runs else None, now=self._now)
+            )
             for place, id_ in self._ids.items()
         }
         arranged = Arranged(spots=spots, bad=self._bad, keys=dict(known))

@@ -17,7 +17,7 @@ MOST_BYTES = 4 * 1024 * 1024
 FILE = "media:["
 """How content refers to a file begins; what lacks it need not be searched."""
 EARLIEST = 100_000_000_000
-"""1973 in milliseconds; what lies below was meant as seconds, and would make partitions of 1970."""
+"""3 March 1973, 09:46:40 UTC, in milliseconds; what lies below was meant as seconds, and would make partitions of 1970."""
 
 
 class Place:
@@ -69,7 +69,8 @@ def check_time(sent_at: int, *, now: int) -> None:
     """InvalidInput where an own time cannot be one; both in milliseconds."""
     if sent_at < EARLIEST:
         raise InvalidInput(
-            "sentAt", f"sentAt {sent_at} is before 1973; send milliseconds since 1970, not seconds."
+            "sentAt",
+            f"sentAt {sent_at} is before 3 March 1973 ({EARLIEST}); send milliseconds since 1970, not seconds.",
         )
     if sent_at > now:
         raise InvalidInput("sentAt", f"sentAt {sent_at} is after now ({now}); only what is past is imported.")
@@ -78,13 +79,33 @@ def check_time(sent_at: int, *, now: int) -> None:
 class Spot:
     """One channel while the lines of a batch are placed in it."""
 
-    __slots__ = ("common", "fleeting", "id", "key", "last", "loud", "stand", "start", "tail", "writers")
+    __slots__ = (
+        "common",
+        "fleeting",
+        "id",
+        "key",
+        "last",
+        "loud",
+        "low",
+        "now",
+        "run",
+        "stand",
+        "start",
+        "tail",
+        "writers",
+    )
 
-    def __init__(self, key: ChannelKey, id_: int, stand: Stand | None) -> None:
-        """Without a stand the channel takes no messages."""
-        self.key, self.id, self.stand = key, id_, stand
+    def __init__(
+        self, key: ChannelKey, id_: int, stand: Stand | None, *, run: int | None = None, now: int
+    ) -> None:
+        """Without a stand the channel takes no messages. `run` is where its last run begins, as far as that is known."""
+        self.key, self.id, self.stand, self.now = key, id_, stand, now
         self.start = NEVER if stand is None else stand.last_position
         self.last = self.start
+        self.run = self.start if run is None else run
+        """From here to the last position none is free."""
+        self.low: int | None = None
+        """The lowest time that was refused, perhaps because nobody has looked where the run begins that was there before."""
         self.common: int | None = None
         self.tail: list[tuple[int, str, tuple[str, ...]]] = []
         """(position, sender, recipients) of the targeted messages that no message for everybody follows."""
@@ -96,14 +117,25 @@ class Spot:
         """Who wrote, and where he did last; None where the key says who writes."""
 
     def refusal(self, position: int) -> Exception | None:
-        """Why no message of this time may stand here, if that is so."""
+        """Why no message of this time may stand after the last one, if that is so."""
         if self.stand is None:
             return missing(self.key)
-        if position < self.last - MILLISECOND:
+        if position >= self.last - MILLISECOND:
+            return None
+        sent_at = position // MILLISECOND
+        if position < self.run:
+            if self.run <= self.start:
+                self.low = position if self.low is None else min(self.low, position)
             return InvalidInput(
                 "sentAt",
-                f"sentAt {position // MILLISECOND} is below the channel's last position {self.last} "
+                f"sentAt {sent_at} is below the channel's last position {self.last} "
                 f"(of {self.last // MILLISECOND}); import a channel in the order of its times.",
+            )
+        if self.last >= self.now:
+            return InvalidInput(
+                "sentAt",
+                f"sentAt {sent_at} has no free position up to now: the channel's last one is {self.last}; "
+                "send the line again.",
             )
         return None
 
@@ -159,7 +191,7 @@ class Arranged:
     """A line with a key is not after what its channel had before: perhaps it is that."""
 
     def place(self, lines: Sequence[Line]) -> None:
-        """Find a position for each line: its own time, or the next free position of the same millisecond."""
+        """Find a position for each line: its own time, or the next free one where nothing comes after that."""
         rows, keys, spots, bad, first = self.rows, self.keys, self.spots, self.bad, self.firsts.setdefault
         silent = Flags.SILENT
         for number, place, sent_at, flags, sender, type_, content, recipients, metadata, client_key in lines:
@@ -179,6 +211,8 @@ class Arranged:
                 keys[key] = position
             if not flags & silent or spot.writers is not None:
                 spot.note(position, flags, sender, recipients)
+            if position != spot.last + 1:
+                spot.run = position
             spot.last = position
             first(spot.id, position)
             rows.append((spot.id, position, flags, sender, type_, content, recipients, metadata))
@@ -196,6 +230,15 @@ class Arranged:
     def new_keys(self, known: Mapping[ClientKey, int]) -> Mapping[ClientKey, int]:
         """Where the messages stand that are new and have a key; `known` are the keys of the others."""
         return {key: at for key, at in self.keys.items() if key not in known} if known else self.keys
+
+    @property
+    def low(self) -> list[tuple[int, int, int]]:
+        """(channel id, lowest time that was refused, last position before): where to look for the run."""
+        if not self.refused:
+            return []
+        return sorted(
+            {(spot.id, spot.low, spot.start) for spot in self.spots.values() if spot.low is not None}
+        )
 
     @property
     def moved(self) -> list[Spot]:

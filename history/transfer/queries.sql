@@ -17,6 +17,21 @@ FROM (SELECT u.id, $2::bigint AS now FROM unnest($1::bigint[]) AS u (id)) t WHER
 RETURNING ch.id, ch.last_position, ch.common_position, ch.silent_to, ch.some_removed,
     pg_current_xact_id()::text AS transaction_id
 
+-- name: list_runs
+-- Where the positions begin that are taken without a gap up to a channel's last one: read downwards from that, and no further
+-- than the first gap. $1 channel ids, $2 lowest and $3 last positions
+-- index: messages
+SELECT u.id, found.position
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS u (id, low, last) CROSS JOIN LATERAL (
+    SELECT stored.position, stored.number FROM (
+        SELECT m.position, row_number() OVER down AS number, lead(m.position) OVER down AS below
+        FROM messages m WHERE m.channel_id = u.id AND m.position >= u.low AND m.position <= u.last
+        WINDOW down AS (ORDER BY m.position DESC)
+    ) stored
+    WHERE stored.below IS DISTINCT FROM stored.position - 1 ORDER BY stored.position DESC LIMIT 1
+) found
+WHERE found.position + found.number - 1 = u.last
+
 -- name: move_channels
 -- What reserve_positions does, where the positions are known. What was imported may be too old at once, or soon: its channel
 -- is looked at then. $1 channel ids, sorted; $2 first and $3 last new positions; $4 common positions or null; $5 up to where

@@ -56,6 +56,15 @@ def _stands(rows: Sequence[Row]) -> dict[int, Stand]:
     }
 
 
+async def list_runs(connection: Connection, ends: Sequence[tuple[int, int, int]]) -> dict[int, int]:
+    """Of each (channel id, lowest position, last position), where the run begins that ends with the last one.
+
+    It is not followed below the lowest; a channel whose last message is gone has none.
+    """
+    rows = await connection.fetch(statement("transfer", "list_runs"), *columns(ends, 3))
+    return {row["id"]: row["position"] for row in rows}
+
+
 async def move_channels(
     connection: Connection, spots: Sequence[Spot], firsts: Mapping[int, int], *, look_at: int
 ) -> None:

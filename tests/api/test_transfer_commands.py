@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from cli import transfer
+from cli import sorting, transfer
 from cli.main import main
 from history.errors import DatabaseUnavailable
 from history.transfer.imports import Imports
@@ -108,6 +110,52 @@ async def test_a_file_is_there_whole_or_not_at_all(api: Api, tmp_path: Path) -> 
     assert names(tmp_path) == {out}
 
 
+async def test_what_is_no_regular_file_is_written_into_and_stays_what_it_is(api: Api, tmp_path: Path) -> None:
+    assert (await run(api, "import", "-", given=packed(line(api.now_ms - DAY_MS)))).exit_code == 0
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"
+    os.mkfifo(pipe)
+    link.symlink_to(target)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    for file in (pipe, link):
+        result = await run(api, "export", str(file))
+        assert (result.exit_code, result.stderr) == (0, "exported 1\n")
+    assert pipe.is_fifo()
+    assert link.readlink() == target
+    assert os.read(reading, 65_536) == target.read_bytes() != b""
+    os.close(reading)
+    assert names(tmp_path) == {pipe, link, target}
+
+
+async def test_a_file_with_a_mark_at_its_beginning_is_sorted_as_any_other(api: Api) -> None:
+    at = api.now_ms - DAY_MS
+    stream = b"\xef\xbb\xbf" + packed(*(line(at - n * 1_000) for n in range(10)))
+    result = await run(api, "import", "-", given=stream)
+    assert result.stdout == "imported 10, already there 0, refused 0\n", result.stderr
+
+
+async def test_very_many_lines_of_one_time_are_imported_request_by_request(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "_MOST_LINES", 1_100)
+    at = api.now_ms - DAY_MS
+    stream = packed(*(line(at, content=f"{n}") for n in range(2_500)), line(at - 1_000, content="first"))
+    result = await run(api, "import", "-", given=stream)
+    assert result.stdout == "imported 2501, already there 0, refused 0\n", result.stderr
+    found = [json.loads(text) for text in (await run(api, "export")).stdout.splitlines()]
+    assert [one["content"] for one in found] == ["first", *(f"{n}" for n in range(2_500))]
+    assert {one["sentAt"] - at for one in found} == {-1_000, 0, 1, 2}
+
+
+async def test_a_time_that_is_none_refuses_its_line_also_where_lines_wait_in_files(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sorting, "by_channel", partial(sorting.by_channel, run_bytes=1))
+    at = api.now_ms - DAY_MS
+    result = await run(api, "import", "-", given=packed(line(at + 1), line(10**30), line(at)))
+    assert result.stdout == "imported 2, already there 0, refused 1\n"
+    assert result.stderr.startswith("line 2: ")
+
+
 async def test_an_import_that_stops_says_so_and_goes_on_when_it_is_run_again(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +192,8 @@ async def test_very_many_refused_lines_do_not_stop_it(api: Api) -> None:
 async def test_what_is_not_known_is_asked_for_in_a_sentence(api: Api, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text(f"{api.keys.secret}\n", encoding="utf-8")
+    latin = tmp_path / "latin"
+    latin.write_bytes(b"s\xe9cret")
     given = {"TIDEMARK_APP_SECRET": ""}
     result = await run(api, "export", "--secret-file", str(secret), environment=given)
     assert result.exit_code == 0, result.stderr
@@ -152,11 +202,15 @@ async def test_what_is_not_known_is_asked_for_in_a_sentence(api: Api, tmp_path: 
         "demo.json": (["export", "--data", str(tmp_path)], {"TIDEMARK_APP_KEY": ""}),
         "Nothing answers": (["export", "--url", "http://127.0.0.1:1"], {}),
         "no address": (["export", "--url", "here"], {}),
+        "99999 is no address": (["export", "--url", "http://127.0.0.1:99999"], {}),
+        "a..b is no address": (["export", "--url", "http://a..b"], {}),
+        "[ is no address": (["export", "--url", "http://["], {}),
+        "not text in utf-8": (["export", "--secret-file", str(latin)], given),
         "no app": (["export", "--app-key", "nope"], {}),
     }
     for words, (command, environment) in wrong.items():
         result = await run(api, *command, environment=environment)
-        assert result.exit_code == 1
+        assert (result.exit_code, type(result.exception)) == (1, SystemExit)
         assert words.lower() in result.stderr.lower(), (words, result.stderr)
     for option in ("--secret", "--app-secret"):
         assert (await run(api, "export", option, "x")).exit_code == 2, "no secret is an argument"

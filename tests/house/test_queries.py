@@ -29,6 +29,7 @@ UNDER_LOCKS = {
     "list_stands",
     "list_known_keys",
     "list_there",
+    "list_runs",
     "list_channels_after",
     "lock_members",
     "list_removed",

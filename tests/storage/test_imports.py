@@ -72,6 +72,112 @@ async def test_a_line_may_lie_a_millisecond_below_the_last_position_and_no_more(
     assert str(OLD) in sentence
 
 
+@pytest.mark.parametrize("keyed", [True, False])
+@pytest.mark.parametrize("size", [2_500, 700])
+async def test_lines_of_one_time_find_the_next_free_positions_however_many_they_are(
+    world: World, transfer: Transfer, size: int, *, keyed: bool
+) -> None:
+    """Also batch by batch, and in another stream that brings those of before again."""
+    lines = [transfer.line(OLD, f"{n}", key=f"k{n}" if keyed else None) for n in range(2_500)]
+    lines.append(transfer.line(OLD + MILLISECOND, "after"))
+    for first in range(0, 2_000, size):
+        await transfer.loaded(*lines[first : min(first + size, 2_000)])
+    if keyed:
+        assert counted(await transfer.load(*lines[1_000:2_200])) == (200, 1_000, 0)
+        assert counted(await transfer.load(*lines)) == (301, 2_200, 0)
+    else:
+        await transfer.loaded(*lines[2_000:])
+    assert await positions(world) == [
+        *((OLD + n, f"{n}") for n in range(2_500)),
+        (OLD + 2_500, "after"),
+    ]
+    assert await world.value("SELECT last_position FROM channels") == OLD + 2_500
+    if keyed:
+        assert await keys(world) == {f"k{n}": OLD + n for n in range(2_500)}
+
+
+@pytest.mark.parametrize("same_batch", [True, False])
+async def test_after_very_many_lines_of_one_time_one_that_is_too_late_is_refused(
+    world: World, transfer: Transfer, *, same_batch: bool
+) -> None:
+    """Its position, or one after it, is free: there it belongs, and there something comes after it."""
+    lines = [transfer.line(OLD) for _ in range(1_500)]
+    late = transfer.line(OLD - MILLISECOND)
+    more, later = transfer.line(OLD), transfer.line(OLD + 3 * MILLISECOND)
+    tail = [late, more, later, late, more]
+    if same_batch:
+        outcomes = [await transfer.load(*lines, *tail)]
+    else:
+        outcomes = [await transfer.load(*part) for part in (lines, *([one] for one in tail))]
+    assert [at for at, _ in await positions(world)] == [
+        *range(OLD, OLD + 1_501),
+        OLD + 3 * MILLISECOND,
+    ]
+    first, _, last = [str(error) for outcome in outcomes for _, error in outcome.refused]
+    low, high = (OLD - MILLISECOND) // MILLISECOND, OLD // MILLISECOND
+    assert f"sentAt {low} is below the channel's last position {OLD + 1_499} (of {high + 1})" in first
+    assert (
+        f"sentAt {high} is below the channel's last position {OLD + 3 * MILLISECOND} (of {high + 3})" in last
+    )
+
+
+async def test_lines_of_one_time_go_on_after_those_of_others_channel_by_channel(
+    world: World, transfer: Transfer
+) -> None:
+    """One statement looks at all channels of a batch, and at each for itself."""
+    others = [world.channel("ann", other) for other in ("cid", "dan", "eve")]
+    await transfer.loaded(*(transfer.line(OLD, channel=key) for key in others for _ in range(1_200)))
+    await world.post(others[1])
+    outcome = await transfer.load(*(transfer.line(OLD, "more", channel=key) for key in others))
+    assert counted(outcome) == (2, 0, 1)
+    more = [at for at, content in await positions(world) if content == "more"]
+    assert more == [OLD + 1_200, OLD + 1_200]
+
+
+async def test_of_the_lines_of_a_batch_only_those_of_the_last_run_go_on_with_it(
+    world: World, transfer: Transfer
+) -> None:
+    await transfer.loaded(transfer.line(OLD - DAY), *(transfer.line(OLD) for _ in range(1_500)))
+    outcome = await transfer.load(transfer.line(OLD - DAY), transfer.line(OLD, "more"))
+    assert counted(outcome) == (1, 0, 1)
+    assert (await positions(world))[-1] == (OLD + 1_500, "more")
+    # also beside lines with keys, for which nobody looks as long as they are in time
+    await transfer.loaded(transfer.line(OLD), transfer.line(OLD + SECOND, key="k"))
+
+
+async def test_a_channel_of_which_the_last_message_is_gone_takes_nothing_below_it(
+    world: World, transfer: Transfer
+) -> None:
+    await transfer.loaded(*(transfer.line(OLD) for _ in range(1_500)))
+    connection = await asyncpg.connect(world.url)
+    await connection.execute("DELETE FROM messages WHERE position = $1", OLD + 1_499)
+    await connection.close()
+    assert counted(await transfer.load(transfer.line(OLD))) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("same_batch", [True, False])
+async def test_no_position_runs_ahead_of_the_clock(
+    world: World, transfer: Transfer, *, same_batch: bool
+) -> None:
+    """By more than the millisecond that it always may. What had no room has some a moment later."""
+    lines = [transfer.line(NOON, f"{n}", key=f"k{n}") for n in range(2_500)]
+    parts = [lines] if same_batch else [lines[n : n + 100] for n in range(0, 2_500, 100)]
+    outcomes = [await transfer.load(*part) for part in parts]
+    assert sum(outcome.imported for outcome in outcomes) == 1_002
+    refused = [error for outcome in outcomes for error in said(outcome).values()]
+    assert len(refused) == 1_498
+    assert {"no free position up to now" in sentence for sentence in refused} == {True}
+    assert await world.send() == NOON + 1_002
+    world.clock.advance(2 * MILLISECOND)
+    outcome = await transfer.load(*lines)
+    assert counted(outcome) == (998, 1_002, 500)
+    assert await world.value("SELECT last_position FROM channels") == NOON + 2_000
+    world.clock.advance(MILLISECOND)
+    assert counted(await transfer.load(*lines)) == (500, 2_000, 0)
+    stored = await positions(world)
+    assert len(stored) == len({at for at, _ in stored}) == 2_501
+
+
 async def test_nothing_is_put_between_messages_that_were_sent(world: World, transfer: Transfer) -> None:
     sent = await world.send()
     outcome = await transfer.load(transfer.line(OLD), transfer.line(OLD, channel=world.channel("ann", "cid")))
@@ -86,6 +192,8 @@ def test_times_that_cannot_be_are_refused_with_a_sentence() -> None:
     check_time(EARLIEST, now=now)
     with pytest.raises(InvalidInput, match=rf"{now + 1} is after now \({now}\)"):
         check_time(now + 1, now=now)
+    with pytest.raises(InvalidInput, match=r"97372800000 is before 3 March 1973 \(100000000000\)"):
+        check_time(97_372_800_000, now=now)
     with pytest.raises(InvalidInput, match="not seconds"):
         check_time(now // 1000, now=now)
 
@@ -226,14 +334,16 @@ async def test_a_line_exported_from_its_own_channel_is_there_already(
 # beside others
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, world: World, *, client_key: str | None) -> list[int]:
-    """A message is sent between the look at a channel and its lock, once; its position."""
+def meanwhile(
+    monkeypatch: pytest.MonkeyPatch, world: World, *, client_key: str | None, at: int | None = None
+) -> list[int]:
+    """A message is sent between the look at a channel and its lock, once, at that instant; its position."""
     asked, sent = store.list_stands, list[int]()
 
     async def look(connection: Connection, *args: Any, **kwargs: Any) -> dict[int, Stand]:
         found = await asked(connection, *args, **kwargs)
         if not sent:
-            sent.append(await world.post(world.channel(), client_key=client_key))
+            sent.append(await world.post(world.channel(), client_key=client_key, at=at))
         return found
 
     monkeypatch.setattr(store, "list_stands", look)
@@ -252,6 +362,23 @@ async def test_a_send_between_the_look_and_the_lock_keeps_its_place(
     assert counted(outcome) == (1, 0, 1)
     assert [at for at, _ in await positions(world)] == [OLD, sent[0], sent[0] + 1]
     assert await keys(world) == {"fits": sent[0] + 1}
+
+
+@pytest.mark.parametrize("between", [True, False])
+async def test_a_send_between_the_look_and_the_lock_goes_on_with_a_run_or_ends_it(
+    world: World, transfer: Transfer, monkeypatch: pytest.MonkeyPatch, *, between: bool
+) -> None:
+    await transfer.loaded(*(transfer.line(OLD) for _ in range(1_500)))
+    sent = meanwhile(monkeypatch, world, client_key=None, at=NOON if between else OLD)
+    outcome = await transfer.load(transfer.line(OLD, "more", key="k"))
+    if between:
+        assert counted(outcome) == (0, 0, 1)
+        assert f"below the channel's last position {NOON} " in said(outcome).popitem()[1]
+        assert await keys(world) == {}
+    else:
+        assert (counted(outcome), sent) == ((1, 0, 0), [OLD + 1_500])
+        assert await keys(world) == {"k": OLD + 1_501}
+    assert len(await positions(world)) == 1_502 - between
 
 
 async def test_a_key_that_a_send_takes_meanwhile_is_already_there(

@@ -63,3 +63,21 @@ def test_lines_are_numbered_as_they_stand_in_the_file(monkeypatch: pytest.Monkey
         (6, b"x" * 9 + b"\n"),
         (7, b"seven\n"),
     ]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    """Else it could not be read, would come first, and all before it would be out of order."""
+    file = io.BytesIO(b"\xef\xbb\xbf" + b"".join(line("a", at) for at in (3, 2, 1)))
+    found = list(by_channel(numbered(file), tmp_path))
+    assert found == [(3, line("a", 1)), (2, line("a", 2)), (1, line("a", 3))]
+    assert list(numbered(io.BytesIO(b"\xef\xbb\xbf\none"))) == [(2, b"one\n")]
+
+
+@pytest.mark.parametrize("sent_at", [-1, 10**14, 10**30])
+@pytest.mark.parametrize("run_bytes", [1, 10**6])
+def test_a_time_that_is_none_is_for_the_server_to_refuse(
+    tmp_path: Path, sent_at: int, run_bytes: int
+) -> None:
+    lines = [line("a", 10**14 - 1), line("a", sent_at), line("a", 0)]
+    found = [number for number, _ in by_channel(enumerate(lines), tmp_path, run_bytes=run_bytes)]
+    assert found == [1, 2, 0]
