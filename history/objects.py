@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -85,7 +85,7 @@ class Objects:
             with _unavailable():
                 await asyncio.to_thread(_make_last, self._folder / path)
 
-    async def read(self, id_: UUID, first: int, end: int) -> AsyncIterator[bytes] | None:
+    async def read(self, id_: UUID, first: int, end: int) -> AsyncGenerator[bytes, None] | None:
         """The bytes from `first` up to, not including, `end`; None where there is no such object."""
         try:
             head = await self._piece(id_, first, end)
@@ -93,7 +93,7 @@ class Objects:
             return None
         return self._pieces(id_, head, first + len(head), end)
 
-    async def _pieces(self, id_: UUID, head: bytes, first: int, end: int) -> AsyncIterator[bytes]:
+    async def _pieces(self, id_: UUID, head: bytes, first: int, end: int) -> AsyncGenerator[bytes, None]:
         yield head
         # piece by piece: a slow reader holds no connection to the store, and no request to it grows old
         while first < end:

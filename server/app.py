@@ -29,7 +29,13 @@ MOST_BODY_BYTES = 8 * 1024 * 1024
 
 def build_app(settings: Settings, *, clock: Clock | None = None) -> web.Application:
     """The application, its services opened when it starts; a test hands in its own clock."""
-    app = web.Application(middlewares=[answer_errors], client_max_size=MOST_BODY_BYTES)
+    app = web.Application(
+        middlewares=[answer_errors],
+        client_max_size=MOST_BODY_BYTES,
+        # bodies are unpacked by server/packing.py; what is under way is finished also for a caller who has gone (the server
+        # that aiohttp has for tests would cancel it)
+        handler_args={"auto_decompress": False, "handler_cancellation": False},
+    )
 
     async def services(app: web.Application) -> AsyncIterator[None]:
         async with open_services(settings, clock) as opened:

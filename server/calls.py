@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
@@ -51,7 +51,7 @@ class Call(Struct, Generic[B], frozen=True, kw_only=True):
     query: Any
     """Of the route's type; None on routes that look at no query."""
     headers: Mapping[str, str] = {}
-    chunks: AsyncIterator[bytes] | None = None
+    chunks: AsyncGenerator[bytes, None] | None = None
     """The body as it comes, on routes that take one which is no request of a type."""
 
     @property
@@ -72,9 +72,9 @@ class Call(Struct, Generic[B], frozen=True, kw_only=True):
 
 
 class Bytes(Struct):
-    """A result that is no JSON: bytes, handed on as they come. None: a success without any."""
+    """A result that is no JSON: bytes, handed on as they come and then closed. None: a success without any."""
 
-    chunks: AsyncIterator[bytes] | None
+    chunks: AsyncGenerator[bytes, None] | None
 
 
 class Reply(Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ a chunk in which something is wrong is looked at line by line.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -23,6 +24,8 @@ from server.wire.transfer import TransferLine
 MOST_LINE_BYTES = 8 * 1024 * 1024
 """As of any request's body."""
 _MOST_PLACES = 50_000
+_LINE = re.compile(rb"\S[^\n]*")
+"""From its first character on; what lies between two of them are blank lines, whose number may be millions."""
 _BOM = b"\xef\xbb\xbf"
 _decoder = msgspec.json.Decoder(TransferLine)
 
@@ -96,10 +99,14 @@ class Lines:
         if decoded is not None:
             self._accept(decoded, now)
             return
-        for line in data.split(b"\n")[:-1]:
-            if not line.strip():
-                self._number += 1
-                continue
+        if data.isspace():
+            self._number += data.count(b"\n")
+            return
+        at = 0
+        for found in _LINE.finditer(data):
+            start = data.rfind(b"\n", at, found.start()) + 1 or at
+            self._number += data.count(b"\n", at, start)
+            line, at = data[start : found.end()], found.end() + 1
             try:
                 one = parse.decode(line, TransferLine)
             except TidemarkError as exc:
@@ -107,6 +114,7 @@ class Lines:
                 self._refused.append((self._number, _of_line(exc)))
             else:
                 self._accept([one], now)
+        self._number += data.count(b"\n", at)
 
     def _accept(self, decoded: Sequence[TransferLine], now: int) -> None:
         """Turn each into a message on its way in, or refuse it. This runs for every line: it is kept flat."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 
 import structlog
 from aiohttp import HttpVersion11, web
 
 from history.errors import Forbidden, TidemarkError
 from server import parse
-from server.calls import SERVICES, Call, Caller
+from server.calls import SERVICES, Bytes, Call, Caller
 from server.errors import INTERNAL, Failed, NoSuchPath, NotTaken, WrongMethod, answer
 from server.gate import GATE, PASSAGE
 from server.native import PLAIN
@@ -20,6 +22,8 @@ log = structlog.get_logger()
 Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID = "X-Request-ID"
 _LONGEST_REQUEST_ID = 36
+MOST_STALL = 600.0
+"""Seconds that a reader may take for one chunk of a stream, which is some 4 MiB; then he is let go."""
 _SURFACE = web.RequestKey("surface", Surface)
 SURFACES: web.AppKey[Mapping[str, Surface]] = web.AppKey("surfaces", Mapping[str, Surface])
 """Whose each path is, to refuse another method in the words of its surface."""
@@ -53,15 +57,69 @@ def endpoint(route: Route) -> Endpoint:
             headers=request.headers,
             chunks=parse.chunks(request) if route.takes is not None else None,
         )
-        return surface.done(await route.handler(call))
+        reply = await route.handler(call)
+        response = surface.done(reply)
+        if isinstance(reply.result, Bytes) and reply.result.chunks is not None:
+            # here, where a lost connection still ends what is waited for, and what is held is still counted
+            await _stream(request, response, reply.result.chunks)
+        return response
 
     return admitted
+
+
+class _Gone(Exception):
+    """Who reads a stream is no longer there, or takes nothing of it."""
+
+
+async def _stream(
+    request: web.Request, response: web.StreamResponse, chunks: AsyncGenerator[bytes, None]
+) -> None:
+    """Hand the chunks on as they come. However it ends, they are closed when it has.
+
+    What fails before the first chunk is answered as every error is. After it nothing can be taken back: the answer breaks off.
+    """
+    async with aclosing(chunks):
+        chunk = None if request.method == "HEAD" else await anext(chunks, None)
+        _complete(request, response)
+        try:
+            await _sent(response.prepare(request))
+            while chunk is not None:
+                await _sent(response.write(chunk))
+                # let go of before the next one is made
+                chunk = b""
+                chunk = await anext(chunks, None)
+            await _sent(response.write_eof())
+        except _Gone:
+            if request.transport is not None:
+                request.transport.abort()
+        except TidemarkError as exc:
+            fields = {"path": request.path, "request_id": _request_id(request)}
+            log.warning("An answer broke off.", error=type(exc).__name__, **fields)
+            _break_off(request)
+        except Exception:
+            log.exception("A request failed.", path=request.path, request_id=_request_id(request))
+            _break_off(request)
+
+
+async def _sent(part: Awaitable[object]) -> None:
+    """Wait until the reader has taken a part of an answer, or nearly."""
+    try:
+        async with asyncio.timeout(MOST_STALL):
+            await part
+    except (ConnectionError, TimeoutError) as exc:
+        raise _Gone from exc
+
+
+def _break_off(request: web.Request) -> None:
+    """End an answer without its last chunk, so that its reader sees that it is not whole."""
+    if request.transport is not None:
+        request.transport.close()
 
 
 @web.middleware
 async def answer_errors(request: web.Request, handler: Endpoint) -> web.StreamResponse:
     """Every error in the form of its surface and the status of its class; the request id goes back as it came."""
-    request_id = request.headers.get(REQUEST_ID, "")[:_LONGEST_REQUEST_ID]
+    request_id = _request_id(request)
     try:
         response = await handler(request)
     except web.HTTPMethodNotAllowed as exc:
@@ -87,10 +145,20 @@ async def answer_errors(request: web.Request, handler: Endpoint) -> web.StreamRe
         # what went wrong stands in the log, never in the answer
         log.exception("A request failed.", path=request.path, request_id=request_id)
         response = _refused(request, Failed("Something went wrong here; try again later."))
-    if request_id:
+    if not response.prepared:
+        _complete(request, response)
+    return response
+
+
+def _complete(request: web.Request, response: web.StreamResponse) -> None:
+    """What every answer has, before its head is sent."""
+    if request_id := _request_id(request):
         response.headers[REQUEST_ID] = request_id
     request.get(_SURFACE, PLAIN).complete(request, response)
-    return response
+
+
+def _request_id(request: web.Request) -> str:
+    return request.headers.get(REQUEST_ID, "")[:_LONGEST_REQUEST_ID]
 
 
 async def expectation(request: web.Request) -> web.StreamResponse | None:

@@ -66,9 +66,10 @@ class Plain(Surface):
             raise NotJson("Send the body as JSON, with Content-Type: application/json.")
         return parse.decode(await parse.read(request), type_)
 
-    def done(self, reply: Reply) -> web.Response:
+    def done(self, reply: Reply) -> web.StreamResponse:
         if isinstance(reply.result, Bytes):
-            return web.Response(body=reply.result.chunks, status=reply.status, headers=reply.headers)
+            kind = web.Response if reply.result.chunks is None else web.StreamResponse
+            return kind(status=reply.status, headers=reply.headers)
         response = as_json(self.success(reply.result), reply.status)
         if reply.headers:
             response.headers.update(reply.headers)

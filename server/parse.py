@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -17,9 +18,14 @@ from history.cursors import MOST_ID_CHARACTERS
 from history.errors import InvalidInput, TooLong
 from server.errors import BodyTooLarge, EmptyBody, NotForm, NotJson, NotTaken
 from server.gate import PASSAGE
+from server.packing import BROKEN, Unpacker, unpacker
 
 _Body = TypeVar("_Body", bound=Struct)
 _CHUNK_BYTES = 64 * 1024
+MOST_SILENCE = 60.0
+"""Seconds for which a body that is read as it comes may stand still: what it takes part in has few places."""
+# aiohttp says RuntimeError where the connection was lost before the first look
+_CUT = (web.RequestPayloadError, ClientPayloadError, OSError, RuntimeError)
 MOST_FIELDS = 10_000
 """Of one form: far more than any request needs."""
 _KEYED = re.compile(r"(?P<name>\w+)\[(?P<key>.*?)\](?P<list>\[\])?", re.DOTALL)
@@ -44,26 +50,55 @@ def check_text(text: str, field: str) -> None:
 async def read(request: web.Request) -> bytes:
     """The body, unpacked; nobody keeps it while the request waits."""
     body = bytearray()
+    unpacking = unpacker(request.headers.get("Content-Encoding", ""))
     try:
         while chunk := await request.content.readany():
-            request[PASSAGE].take(len(chunk))
-            body += chunk
-            if len(body) > request.client_max_size:
-                raise BodyTooLarge("The body is too large; send less in one request.")
-    except web.RequestPayloadError as exc:
-        raise NotTaken("The body is not packed as its Content-Encoding says; send it plainly.") from exc
+            for piece in (chunk,) if unpacking is None else unpacking.feed(chunk):
+                request[PASSAGE].take(len(piece))
+                body += piece
+                if len(body) > request.client_max_size:
+                    raise BodyTooLarge("The body is too large; send less in one request.")
+    except _CUT as exc:
+        raise _ended(request, exc) from exc
+    if unpacking is not None:
+        unpacking.end()
     return bytes(body)
 
 
-async def chunks(request: web.Request) -> AsyncIterator[bytes]:
-    """The body as it comes, unpacked, never as a whole."""
-    try:
-        async for chunk in request.content.iter_chunked(_CHUNK_BYTES):
+def chunks(request: web.Request) -> AsyncGenerator[bytes, None]:
+    """The body as it comes, unpacked, never as a whole; NotTaken where nothing comes for MOST_SILENCE."""
+    return _chunks(request, unpacker(request.headers.get("Content-Encoding", "")))
+
+
+async def _chunks(request: web.Request, unpacking: Unpacker | None) -> AsyncGenerator[bytes, None]:
+    while chunk := await _chunk(request):
+        if unpacking is None:
             yield chunk
-    except (web.RequestPayloadError, ClientPayloadError) as exc:
-        raise NotTaken(
-            "The body ended before it was whole, or is not packed as it says; send it again."
-        ) from exc
+            continue
+        for piece in unpacking.feed(chunk):
+            yield piece
+            # a little may unpack to very much: others get their turn
+            await asyncio.sleep(0)
+    if unpacking is not None:
+        unpacking.end()
+
+
+async def _chunk(request: web.Request) -> bytes:
+    """What comes next; nothing at the end."""
+    try:
+        async with asyncio.timeout(MOST_SILENCE):
+            return await request.content.read(_CHUNK_BYTES)
+    except TimeoutError as exc:
+        raise NotTaken(f"Nothing of the body came for {MOST_SILENCE:g} seconds; send it again.") from exc
+    except _CUT as exc:
+        raise _ended(request, exc) from exc
+
+
+def _ended(request: web.Request, error: Exception) -> NotTaken:
+    """For a body that ends in its middle, most often because the caller hung up: then nobody reads it."""
+    if isinstance(error, RuntimeError) and request.transport is not None:
+        raise error
+    return NotTaken(BROKEN)
 
 
 def form_fields(body: bytes) -> list[tuple[str, str]]:

@@ -39,7 +39,7 @@ class Surface(ABC):
         """What the request says, in this form; an error whose sentence names the field."""
 
     @abstractmethod
-    def done(self, reply: Reply) -> web.Response:
+    def done(self, reply: Reply) -> web.StreamResponse:
         """A success."""
 
     @abstractmethod

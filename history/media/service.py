@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
@@ -174,7 +174,7 @@ class Files:
             raise _no_file()
         return media
 
-    async def open(self, media: Media, *, first: int, end: int) -> AsyncIterator[bytes]:
+    async def open(self, media: Media, *, first: int, end: int) -> AsyncGenerator[bytes, None]:
         """The bytes of a file from `first` up to, not including, `end`; the first of them are read before the answer."""
         chunks = await self._opened_store().read(media.id, first, end)
         if chunks is None:

@@ -8,7 +8,7 @@ or by everyone who takes part. What a clean did counts from when its channel is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
 from history.axis import NEVER
@@ -17,7 +17,7 @@ from history.channels.service import Channels
 from history.clock import Clock
 from history.database import Database
 from history.transfer import store
-from history.transfer.model import Exported
+from history.transfer.model import Exported, Room
 from history.transfer.store import Source
 
 _MOST_SOURCES = 100
@@ -25,6 +25,8 @@ _FIRST_LINES = 50
 """Of each channel at first, so that many small channels cost one statement."""
 _MOST_LINES = 2_000
 _MOST_BYTES = 4 * 1024 * 1024
+_MOST_STREAMS = 16
+"""Each holds a page, as lines on their way to a reader who may be slow."""
 
 
 class Exports:
@@ -34,6 +36,7 @@ class Exports:
         self._database = database
         self._channels = channels
         self._clock = clock
+        self.room = Room(_MOST_STREAMS, kind="exports")
 
     async def pages(
         self,
@@ -43,7 +46,7 @@ class Exports:
         channel: ChannelKey | None = None,
         first: int = 0,
         end: int = NEVER,
-    ) -> AsyncIterator[list[Exported]]:
+    ) -> AsyncGenerator[list[Exported], None]:
         """The messages of channels of these types, or of one channel, from position `first` up to, not including, `end`."""
         only = None
         if channel is not None:

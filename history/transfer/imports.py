@@ -20,13 +20,13 @@ from history.channels.model import MADE_BY_CALL, missing
 from history.channels.service import Channels
 from history.clock import Clock
 from history.database import Database
-from history.errors import DatabaseUnavailable, InvalidInput, OutcomeUnknown, Overloaded, Unavailable
+from history.errors import DatabaseUnavailable, InvalidInput, OutcomeUnknown, Unavailable
 from history.messages import store as messages_store
 from history.messages.append import Appends
 from history.messages.model import Month, Sender, references, unknown_media
 from history.transfer import store
 from history.transfer.batch import Batch, FileGone
-from history.transfer.model import FILE, Line, Outcome, Place
+from history.transfer.model import FILE, Line, Outcome, Place, Room
 
 _AT_ONCE = 2
 """Batches in their transactions; others wait, so that sends always find a connection."""
@@ -44,20 +44,7 @@ class Imports:
         self._clock = clock
         self._appends = appends
         self._turns = asyncio.Semaphore(_AT_ONCE)
-        self._streams = 0
-
-    def check_room(self) -> None:
-        """Overloaded where no other stream is taken now."""
-        if self._streams >= _MOST_STREAMS:
-            raise Overloaded("Too many imports are under way; try again when one has ended.")
-
-    def begin(self) -> None:
-        """A stream begins: `end` must follow."""
-        self._streams += 1
-
-    def end(self) -> None:
-        """A stream is over."""
-        self._streams -= 1
+        self.room = Room(_MOST_STREAMS, kind="imports")
 
     async def commit(self, app_key: str, lines: Sequence[Line], *, key_kept: int) -> Outcome:
         """Store these lines in their order, or say of each why not; keys hold for `key_kept` microseconds.

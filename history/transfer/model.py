@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from history.axis import MILLISECOND, NEVER
 from history.channels.model import MADE_BY_CALL, ChannelKey, missing
-from history.errors import InvalidInput
+from history.errors import InvalidInput, Overloaded
 from history.messages.model import ClientKey, Flags, Message, MessageRow, Sender
 
 MOST_LINES = 10_000
@@ -18,6 +19,27 @@ FILE = "media:["
 """How content refers to a file begins; what lacks it need not be searched."""
 EARLIEST = 100_000_000_000
 """3 March 1973, 09:46:40 UTC, in milliseconds; what lies below was meant as seconds, and would make partitions of 1970."""
+
+
+class Room:
+    """How many streams of a kind a process takes at once; each holds memory for as long as it lasts."""
+
+    def __init__(self, most: int, *, kind: str) -> None:
+        """`kind`: what they are called in the plural."""
+        self._most = most
+        self._kind = kind
+        self.streams = 0
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """A stream is under way for as long as the block lasts; Overloaded where too many are."""
+        if self.streams >= self._most:
+            raise Overloaded(f"Too many {self._kind} are under way; try again when one has ended.")
+        self.streams += 1
+        try:
+            yield
+        finally:
+            self.streams -= 1
 
 
 class Place:

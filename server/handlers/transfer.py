@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from history.axis import MILLISECOND, NEVER, SECOND
 from history.channels.model import ChannelKey, ChannelType, channel_key
 from history.errors import InvalidInput, TidemarkError
 from history.messages.model import Flags
-from history.transfer.model import Exported, Outcome
+from history.transfer.model import Exported, Outcome, Room
 from server import parse
 from server.calls import Bytes, Call, Reply
 from server.drafts import check_storage, stored
@@ -36,9 +37,7 @@ async def import_messages(call: Call[None]) -> Reply:
     """Store messages with times of their own, a line each, as they come; what is refused is answered line by line."""
     if call.chunks is None:
         raise LookupError("the route takes bytes: see the route table")
-    call.services.imports.check_room()
-    answers = _import(call.services, call.app, call.chunks)
-    return Reply(result=Bytes(answers), headers=_HEADERS)
+    return Reply(result=Bytes(_import(call.services, call.app, call.chunks)), headers=_HEADERS)
 
 
 async def export_messages(call: Call[None]) -> Reply:
@@ -50,36 +49,34 @@ async def export_messages(call: Call[None]) -> Reply:
         check_storage(app, channel.type)
     elif not types:
         check_storage(app, ChannelType.GROUP)
-    pages = call.services.exports.pages(
+    exports = call.services.exports
+    pages = exports.pages(
         app.app_key,
         types=types,
         channel=channel,
         first=(query.startAt or 0) * MILLISECOND,
         end=NEVER if query.endAt is None else query.endAt * MILLISECOND,
     )
-    # a database that is away is a 503, not an answer that breaks off
-    first: list[Exported] = await anext(pages, [])
-    return Reply(result=Bytes(_export(first, pages)), headers=_HEADERS)
+    return Reply(result=Bytes(_export(exports.room, pages)), headers=_HEADERS)
 
 
-async def _import(services: Services, app: App, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _import(services: Services, app: App, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     """The lines of the answer, as the batches commit; a last one that says what became of all."""
     total = Outcome()
     read = 0
     stopped: TidemarkError | None = None
-    services.imports.begin()
-    try:
-        async for refused, outcome in _batches(services, app, chunks):
-            total.imported += outcome.imported
-            total.there += outcome.there
-            both = sorted(refused + outcome.refused, key=lambda one: one[0])
-            read += len(both)
-            if both:
-                yield _encoder.encode_lines([_refused(number, error) for number, error in both])
-    except TidemarkError as exc:
-        stopped = exc
-    finally:
-        services.imports.end()
+    with services.imports.room.taken():
+        try:
+            async with aclosing(_batches(services, app, chunks)) as batches:
+                async for refused, outcome in batches:
+                    total.imported += outcome.imported
+                    total.there += outcome.there
+                    both = sorted(refused + outcome.refused, key=lambda one: one[0])
+                    read += len(both)
+                    if both:
+                        yield _encoder.encode_lines([_refused(number, error) for number, error in both])
+        except TidemarkError as exc:
+            stopped = exc
     done = wire.ImportDone(
         complete=stopped is None,
         lines=total.imported + total.there + read,
@@ -94,7 +91,7 @@ async def _import(services: Services, app: App, chunks: AsyncIterator[bytes]) ->
 
 async def _batches(
     services: Services, app: App, chunks: AsyncIterator[bytes]
-) -> AsyncIterator[tuple[list[tuple[int, Exception]], Outcome]]:
+) -> AsyncGenerator[tuple[list[tuple[int, Exception]], Outcome], None]:
     """Batch by batch what was refused before it was sent, and what became of it.
 
     The next batch is read while the database is at one: never more than that, so the caller sends as fast as it stores.
@@ -136,10 +133,18 @@ def _refused(number: int, error: Exception) -> wire.RefusedLine:
     return wire.RefusedLine(number, answer(error).code, str(error))
 
 
-async def _export(first: Sequence[Exported], pages: AsyncIterator[list[Exported]]) -> AsyncIterator[bytes]:
-    yield _encoder.encode_lines([_line(exported) for exported in first])
-    async for page in pages:
-        yield _encoder.encode_lines([_line(exported) for exported in page])
+async def _export(room: Room, pages: AsyncGenerator[list[Exported], None]) -> AsyncGenerator[bytes, None]:
+    with room.taken():
+        async with aclosing(pages):
+            async for page in pages:
+                yield _packed(page)
+
+
+def _packed(page: list[Exported]) -> bytes:
+    """A page as lines, and nothing else of it: while a slow reader takes them, nobody holds the messages as well."""
+    lines = [_line(exported) for exported in page]
+    page.clear()
+    return _encoder.encode_lines(lines)
 
 
 def _asked(app: App, query: wire.ExportQuery) -> ChannelKey | None:

@@ -6,7 +6,9 @@ import asyncio
 import gzip
 import io
 import json
+import sys
 from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from server.calls import SERVICES
 from server.handlers.transfer import _batches
 from tests.api.bodies import IMPORT
 from tests.api.client import DAY_MS, Answer, Api, signed
+from tests.api.cut import until
 
 ABSENT = object()
 
@@ -215,6 +218,30 @@ async def test_blank_lines_count_for_the_numbers_of_the_others(api: Api) -> None
     assert [one["line"] for one in refused] == [3, 6]
 
 
+async def test_blank_lines_are_passed_over_without_a_look_at_each(api: Api) -> None:
+    """A few bytes unpack to millions of them; alone, and around lines that are wrong, and of blanks of all kinds."""
+    read, looks = lines_module.Lines(await api.client.app[SERVICES].apps.find(api.keys.app_key)), 0
+    blank = b"\n" * 20_000 + b" \t\r\x0b\n\r\n" * 10_000
+    chunks = [blank, blank + b"wrong\n" + blank + b"  wrong" + blank, b"\n\n", blank[:-1] + b"wrong"]
+    expected = [number for number, one in enumerate(b"".join(chunks).split(b"\n"), 1) if one.strip()]
+
+    def looking(*_: object) -> None:
+        nonlocal looks
+        looks += 1
+
+    sys.setprofile(looking)
+    try:
+        for chunk in chunks:
+            read.feed(chunk, now=api.now_ms)
+        read.end(now=api.now_ms)
+    finally:
+        sys.setprofile(None)
+    _, refused = read.take()
+    assert [number for number, _ in refused] == expected
+    assert len(expected) == 3
+    assert looks < 1_000
+
+
 async def test_a_message_stands_on_one_line(api: Api) -> None:
     """Over two lines it is two bad ones; and two on one line are a bad one, also where the numbers would come out right."""
     whole = json.dumps(line(api.now_ms)).encode()
@@ -314,8 +341,8 @@ async def test_a_caller_who_is_cut_off_leaves_whole_batches(
 ) -> None:
     """Nothing of the line in the middle of which he went, nothing of a batch that was not whole."""
     monkeypatch.setattr(lines_module, "MOST_LINES", 100)
-    three, over, batches = asyncio.Event(), asyncio.Event(), 0
-    commit, end = Imports.commit, Imports.end
+    three, batches = asyncio.Event(), 0
+    commit = Imports.commit
 
     async def counting(self: Imports, app_key: str, lines: Sequence[Line], *, key_kept: int) -> Outcome:
         nonlocal batches
@@ -325,12 +352,7 @@ async def test_a_caller_who_is_cut_off_leaves_whole_batches(
             three.set()
         return outcome
 
-    def ending(self: Imports) -> None:
-        end(self)
-        over.set()
-
     monkeypatch.setattr(Imports, "commit", counting)
-    monkeypatch.setattr(Imports, "end", ending)
     at = api.now_ms - DAY_MS
     stream = packed(*(line(at + n, clientMessageId=f"k{n}", content="x" * 1_000) for n in range(1_000)))
     _, writer = await asyncio.open_connection(api.client.server.host, api.client.server.port)
@@ -341,7 +363,8 @@ async def test_a_caller_who_is_cut_off_leaves_whole_batches(
     await writer.drain()
     await three.wait()
     writer.transport.abort()
-    await over.wait()
+    room = api.client.app[SERVICES].imports.room
+    await until(lambda: not room.streams)
     count = (await api.rows("SELECT count(*) AS count FROM messages"))[0]["count"]
     assert count % 100 == 0
     assert 300 <= count <= 500
@@ -389,11 +412,11 @@ async def test_what_fails_here_is_told_without_detail(api: Api, monkeypatch: pyt
 
 
 async def test_too_many_imports_at_a_time_are_503(api: Api) -> None:
-    imports = api.client.app[SERVICES].imports
-    for _ in range(16):
-        imports.begin()
-    (await api.raw(IMPORT, packed(line(api.now_ms)))).refused(503, 1000, "imports")
-    imports.end()
+    room = api.client.app[SERVICES].imports.room
+    with ExitStack() as under_way:
+        for _ in range(16):
+            under_way.enter_context(room.taken())
+        (await api.raw(IMPORT, packed(line(api.now_ms)))).refused(503, 1000, "imports")
     assert await imported(api, packed(line(api.now_ms))) == ([], done(1, 1))
 
 

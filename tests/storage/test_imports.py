@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from typing import Any
 
 import asyncpg
@@ -515,13 +516,16 @@ async def test_a_channel_that_vanished_is_an_error_once(world: World, transfer: 
 
 
 async def test_streams_are_bounded(transfer: Transfer) -> None:
-    for _ in range(16):
-        transfer.imports.check_room()
-        transfer.imports.begin()
-    with pytest.raises(Overloaded):
-        transfer.imports.check_room()
-    transfer.imports.end()
-    transfer.imports.check_room()
+    """Of imports and of exports."""
+    for room, kind in ((transfer.imports.room, "imports"), (transfer.exports.room, "exports")):
+        with ExitStack() as under_way:
+            for _ in range(15):
+                under_way.enter_context(room.taken())
+            with room.taken(), pytest.raises(Overloaded, match=kind), room.taken():
+                pass
+            with room.taken():
+                assert room.streams == 16
+        assert room.streams == 0
 
 
 # channels that are made by a call, and that end
