@@ -417,10 +417,11 @@ COMMENT ON TABLE clean_requests IS 'The journal: Redis says only which pairs hav
 -- rules look here for what is in force and not yet applied: those of one user and of everyone; the worker, for what Redis forgot
 CREATE INDEX clean_requests_unapplied_by_user ON clean_requests (app_key, user_id, channel_id) WHERE state = 'accepted';
 CREATE INDEX clean_requests_by_pair ON clean_requests (channel_id, user_id, cutoff);
--- whether an earlier one of the channel waits. accepted_at > 0 is always so: who does not say it is not offered this index
+-- whether an earlier one of the channel waits. The predicate is another word for accepted: who says that is not offered this
+-- index, and who says this is offered no other
 CREATE INDEX clean_requests_unapplied ON clean_requests (channel_id, accepted_at)
-    WHERE state = 'accepted' AND accepted_at > 0;
--- what is in force and not settled, of one user and of everyone; cutoff >= 0 is always so, as above
+    WHERE applied_at IS NULL AND cancelled_at IS NULL;
+-- what is in force and not settled, of one user and of everyone; cutoff >= 0 is always so: who does not say it is not offered it
 CREATE INDEX clean_requests_live ON clean_requests (channel_id, user_id)
     WHERE state IN ('accepted', 'applied') AND cutoff >= 0;
 -- never both: by statistics of a quiet time the counter would look through a day's cleans for those that are not counted

@@ -4,10 +4,11 @@ SET LOCAL lock_timeout = '5s';
 -- first what others may read meanwhile; the old indexes go at the end
 LOCK TABLE clean_requests, device_marks IN SHARE MODE;
 
--- whether an earlier one of the channel waits; accepted_at > 0 is always so: who does not say it is not offered this index
+-- whether an earlier one of the channel waits. The predicate is another word for accepted: who says that is not offered this
+-- index, and who says this is offered no other
 CREATE INDEX clean_requests_unapplied_new ON clean_requests (channel_id, accepted_at)
-    WHERE state = 'accepted' AND accepted_at > 0;
--- what is in force and not settled, of one user and of everyone; cutoff >= 0 is always so, as above
+    WHERE applied_at IS NULL AND cancelled_at IS NULL;
+-- what is in force and not settled, of one user and of everyone; cutoff >= 0 is always so: who does not say it is not offered it
 CREATE INDEX clean_requests_live ON clean_requests (channel_id, user_id)
     WHERE state IN ('accepted', 'applied') AND cutoff >= 0;
 -- what waits to be counted, by channel; and to be settled, without that

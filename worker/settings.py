@@ -13,7 +13,7 @@ import msgspec
 import structlog
 import uvloop
 from arq import Worker, cron, func
-from arq.connections import RedisSettings
+from arq.connections import ArqRedis, RedisSettings
 from arq.cron import CronJob
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -304,3 +304,8 @@ async def _work_until(stopped: asyncio.Event, worker: Worker) -> None:
             await asyncio.wait_for(stopped.wait(), _AGAIN_AFTER_SECONDS)
     with suppress(asyncio.CancelledError, *_AWAY):
         await worker.close()
+    # where Redis is away arq stops in the middle of that: its jobs end before others begin, and it leaves no connection
+    await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
+    pool: ArqRedis | None = worker.pool
+    if pool is not None:
+        await pool.connection_pool.disconnect()

@@ -220,7 +220,7 @@ WHERE state = 'accepted' AND accepted_at <= $1 LIMIT $2
 -- looks through all that wait.
 CASE WHEN EXISTS (
     SELECT 1 FROM clean_requests e
-    WHERE e.channel_id = r.channel_id AND e.state = 'accepted' AND e.accepted_at > 0 AND e.accepted_at < r.accepted_at
+    WHERE e.channel_id = r.channel_id AND e.applied_at IS NULL AND e.cancelled_at IS NULL AND e.accepted_at < r.accepted_at
 ) THEN true ELSE false END
 
 -- name: list_settleable_pairs

@@ -33,7 +33,8 @@ INSERT INTO job_steps SELECT j.id, n, '{1,2}', '{1,1}' FROM jobs j, generate_ser
 INSERT INTO messages SELECT n % (1 + {many} / 20), {noon} + n, 1, 'a', 't', 'c', NULL FROM generate_series(1, {many}) n;
 INSERT INTO clean_requests
     SELECT n % (1 + {many} / 20), gen_random_uuid(), 'app1', 1, '{a,b}', 'user' || n % 9, NULL, 1, false, 'app', NULL, 's',
-    CASE n / 2 % 10 WHEN 0 THEN 'accepted' WHEN 1 THEN 'applied' ELSE 'settled' END, 1, {noon} + n, NULL,
+    CASE n / 2 % 10 WHEN 0 THEN 'accepted' WHEN 1 THEN 'applied' ELSE 'settled' END, 1, {noon} + n,
+    CASE WHEN n / 2 % 10 > 0 THEN {noon} + n END,
     CASE WHEN n / 2 % 10 > 1 THEN {noon} + n END
     FROM generate_series(1, {many}, 2) n;
 UPDATE clean_requests SET counted_at = 1, counted_to = 1 WHERE state <> 'accepted';
