@@ -13,7 +13,8 @@ m.position >= v.window_from AND m.position >= v.sync_from AND m.flags & 8 <> 8 A
 
 -- rule: waits
 -- A clean of the user $2 of the app $1, or of everyone somewhere, waits to be applied.
-EXISTS (SELECT 1 FROM clean_requests r WHERE r.app_key = $1 AND r.user_id IN ('', $2) AND r.state = 'accepted')
+EXISTS (SELECT 1 FROM clean_requests r WHERE r.app_key = $1 AND r.user_id = '' AND r.state = 'accepted')
+    OR EXISTS (SELECT 1 FROM clean_requests r WHERE r.app_key = $1 AND r.user_id = $2 AND r.state = 'accepted')
 
 -- name: list_lacking
 -- Where a device may lack something: looked at once, so that what follows looks at these channels alone. Those statements
@@ -27,7 +28,10 @@ SELECT channel_id, cleans, recalls, removals, messages FROM (
             -- mostly nothing waits, and one look says so for all
             OR CASE WHEN {{delivery.waits}} THEN EXISTS (
                 SELECT 1 FROM clean_requests r
-                WHERE r.app_key = $1 AND r.user_id IN ('', $2) AND r.channel_id = c.channel_id AND r.state = 'accepted'
+                WHERE r.app_key = $1 AND r.user_id = '' AND r.channel_id = c.channel_id AND r.state = 'accepted'
+            ) OR EXISTS (
+                SELECT 1 FROM clean_requests r
+                WHERE r.app_key = $1 AND r.user_id = $2 AND r.channel_id = c.channel_id AND r.state = 'accepted'
             ) END) AS cleans,
         c.tell_removed AND c.removals > coalesce(d.told_removals, 0) AS removals,
         c.left_position IS NULL AND ch.type <> 4 AND ch.last_position > ch.silent_to AND {{messages.ends}}
@@ -50,17 +54,18 @@ WITH v AS MATERIALIZED (
     SELECT c.channel_id, c.user_id, c.delivered_position, c.join_position, ch.type, ch.key,
         coalesce(d.position, 0) AS device_position,
         CASE WHEN c.channel_id = $6 THEN $7::bigint ELSE 0 END AS resume_after,
-        greatest(c.join_position, c.sync_cutoff, ch.sync_cutoff, j.sync_cutoff) AS sync_from,
+        greatest(c.join_position, c.sync_cutoff, ch.sync_cutoff, (
+            SELECT max(r.cutoff) FROM clean_requests r WHERE r.app_key = c.app_key AND r.channel_id = c.channel_id
+                AND r.user_id = '' AND r.state = 'accepted' AND r.delete_compensated
+        ), (
+            SELECT max(r.cutoff) FROM clean_requests r WHERE r.app_key = c.app_key AND r.channel_id = c.channel_id
+                AND r.user_id = c.user_id AND r.state = 'accepted' AND r.delete_compensated
+        )) AS sync_from,
         $4::bigint AS missed_from, $5::bigint AS window_from, c.last_hide, 9223372036854775807 AS recall_stamp,
         ch.silent_to, {{messages.ends}} AS ends
     FROM (SELECT $2::text AS user_id) t CROSS JOIN conversations c
     JOIN channels ch ON ch.id = c.channel_id
     LEFT JOIN device_marks d ON d.channel_id = c.channel_id AND d.user_id = c.user_id AND d.device_id = $3
-    LEFT JOIN LATERAL (
-        SELECT max(r.cutoff) AS sync_cutoff FROM clean_requests r
-        WHERE r.app_key = c.app_key AND r.channel_id = c.channel_id AND r.state = 'accepted' AND r.delete_compensated
-            AND r.user_id IN ('', c.user_id)
-    ) j ON true
     WHERE c.app_key = $1 AND c.user_id = $2 AND c.channel_id = ANY ($10::bigint[]) AND c.left_position IS NULL
         AND c.channel_id >= $6 AND ch.type <> 4
 ), page AS (
@@ -95,10 +100,13 @@ SELECT channel_id, type AS channel_type, key AS channel_key, cutoff, for_everyon
     JOIN channels ch ON ch.id = c.channel_id
     LEFT JOIN device_marks d ON d.channel_id = c.channel_id AND d.user_id = c.user_id AND d.device_id = $3
     LEFT JOIN LATERAL (
-        SELECT max(r.cutoff) FILTER (WHERE r.user_id <> '') AS own,
-            max(r.cutoff) FILTER (WHERE r.user_id = '') AS everyone
-        FROM clean_requests r
-        WHERE r.app_key = c.app_key AND r.channel_id = c.channel_id AND r.state = 'accepted' AND r.user_id IN ('', c.user_id)
+        SELECT (
+            SELECT max(r.cutoff) FROM clean_requests r WHERE r.app_key = c.app_key AND r.channel_id = c.channel_id
+                AND r.user_id = c.user_id AND r.state = 'accepted'
+        ) AS own, (
+            SELECT max(r.cutoff) FROM clean_requests r WHERE r.app_key = c.app_key AND r.channel_id = c.channel_id
+                AND r.user_id = '' AND r.state = 'accepted'
+        ) AS everyone
     ) j ON true
     WHERE c.app_key = $1 AND c.user_id = $2 AND c.channel_id = ANY ($5::bigint[]) AND c.left_position IS NULL
 ) effective
@@ -220,7 +228,10 @@ c.left_position IS NULL AND NOT c.removed AND ch.dismissed_at IS NULL
 -- The user of c reads the channel ch from here on, at the instant t.now.
 greatest(c.join_position, {{channels.policy_from}}, c.history_cutoff, ch.history_cutoff, (
     SELECT max(r.cutoff) FROM clean_requests r
-    WHERE r.app_key = c.app_key AND r.channel_id = c.channel_id AND r.state = 'accepted' AND r.user_id IN ('', c.user_id)
+    WHERE r.app_key = c.app_key AND r.channel_id = c.channel_id AND r.user_id = '' AND r.state = 'accepted'
+), (
+    SELECT max(r.cutoff) FROM clean_requests r
+    WHERE r.app_key = c.app_key AND r.channel_id = c.channel_id AND r.user_id = c.user_id AND r.state = 'accepted'
 ))
 
 -- name: list_conversations

@@ -32,7 +32,11 @@ SELECT EXISTS (
             greatest(c.join_position, c.sync_cutoff, ch.sync_cutoff, (
                 SELECT max(r.cutoff) FROM clean_requests r
                 WHERE r.app_key = ch.app_key AND r.channel_id = ch.id AND r.state = 'accepted' AND r.delete_compensated
-                    AND r.user_id IN ('', t.user_id)
+                    AND r.user_id = ''
+            ), (
+                SELECT max(r.cutoff) FROM clean_requests r
+                WHERE r.app_key = ch.app_key AND r.channel_id = ch.id AND r.state = 'accepted' AND r.delete_compensated
+                    AND r.user_id = t.user_id
             )) AS sync_from
     ) v
     JOIN messages m ON m.channel_id = f.channel_id AND m.position = f.position
@@ -179,11 +183,17 @@ WITH ch AS MATERIALIZED (
     SELECT c.user_id, c.last_hide, 9223372036854775807 AS recall_stamp,
         greatest(c.join_position, c.history_cutoff, ch.history_cutoff, ch.policy_from, (
             SELECT max(e.cutoff) FROM clean_requests e
-            WHERE e.app_key = ch.app_key AND e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state = 'accepted'
+            WHERE e.app_key = ch.app_key AND e.channel_id = $1 AND e.user_id = '' AND e.state = 'accepted'
+        ), (
+            SELECT max(e.cutoff) FROM clean_requests e
+            WHERE e.app_key = ch.app_key AND e.channel_id = $1 AND e.user_id = c.user_id AND e.state = 'accepted'
         ), CASE WHEN $2::text IN ('', c.user_id) THEN $3::bigint END) AS history_from,
         greatest(c.join_position, c.media_cutoff, ch.media_cutoff, ch.policy_from, (
             SELECT max(e.cutoff) FROM clean_requests e
-            WHERE e.app_key = ch.app_key AND e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state = 'accepted' AND e.delete_media
+            WHERE e.app_key = ch.app_key AND e.channel_id = $1 AND e.user_id = '' AND e.state = 'accepted' AND e.delete_media
+        ), (
+            SELECT max(e.cutoff) FROM clean_requests e
+            WHERE e.app_key = ch.app_key AND e.channel_id = $1 AND e.user_id = c.user_id AND e.state = 'accepted' AND e.delete_media
         ), CASE WHEN $2 IN ('', c.user_id) THEN $3 END) AS media_from
     FROM ch CROSS JOIN LATERAL (
         SELECT c.user_id, c.join_position, c.history_cutoff, c.media_cutoff, c.last_hide FROM conversations c
@@ -197,7 +207,11 @@ WITH ch AS MATERIALIZED (
 ), giver AS MATERIALIZED (
     SELECT c.user_id, greatest(c.join_position, c.settled_media_cutoff, ch.settled_media_cutoff, ch.policy_from, (
             SELECT max(e.cutoff) FROM clean_requests e
-            WHERE e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state IN ('accepted', 'applied') AND e.cutoff >= 0
+            WHERE e.channel_id = $1 AND e.user_id = '' AND e.state IN ('accepted', 'applied') AND e.cutoff >= 0
+                AND e.delete_media AND e.undo_until <= $5
+        ), (
+            SELECT max(e.cutoff) FROM clean_requests e
+            WHERE e.channel_id = $1 AND e.user_id = c.user_id AND e.state IN ('accepted', 'applied') AND e.cutoff >= 0
                 AND e.delete_media AND e.undo_until <= $5
         )) AS media_from
     FROM ch CROSS JOIN LATERAL (

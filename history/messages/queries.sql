@@ -75,7 +75,10 @@ m.flags & 1 <> 0 AND {{messages.addressed}} AND NOT {{messages.recalled}} AND NO
 -- conversation there, all null where he has none; empty, he is everyone.
 greatest({{channels.policy_from}}, c.join_position, c.history_cutoff, ch.history_cutoff, (
     SELECT max(r.cutoff) FROM clean_requests r
-    WHERE r.app_key = ch.app_key AND r.channel_id = ch.id AND r.state = 'accepted' AND r.user_id IN ('', t.user_id)
+    WHERE r.app_key = ch.app_key AND r.channel_id = ch.id AND r.state = 'accepted' AND r.user_id = ''
+), (
+    SELECT max(r.cutoff) FROM clean_requests r
+    WHERE r.app_key = ch.app_key AND r.channel_id = ch.id AND r.state = 'accepted' AND r.user_id = t.user_id
 ), CASE WHEN {{channels.expired}} THEN ch.last_position + 1 END)
 
 -- rule: ends

@@ -172,10 +172,14 @@ WITH ch AS MATERIALIZED (
     SELECT c.user_id, c.join_position, c.delivered_position, c.last_hide, r.missed_from, r.window_from, r.recall_stamp,
         greatest(c.join_position, c.history_cutoff, ch.history_cutoff, ch.policy_from, (
             SELECT max(e.cutoff) FROM clean_requests e
-            WHERE e.app_key = ch.app_key AND e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state = 'accepted')) AS history_from,
+            WHERE e.app_key = ch.app_key AND e.channel_id = $1 AND e.user_id = '' AND e.state = 'accepted'), (
+            SELECT max(e.cutoff) FROM clean_requests e
+            WHERE e.app_key = ch.app_key AND e.channel_id = $1 AND e.user_id = c.user_id AND e.state = 'accepted')) AS history_from,
         greatest(c.join_position, c.sync_cutoff, ch.sync_cutoff, (
             SELECT max(e.cutoff) FROM clean_requests e
-            WHERE e.app_key = ch.app_key AND e.channel_id = $1 AND e.user_id IN ('', c.user_id) AND e.state = 'accepted' AND e.delete_compensated),
+            WHERE e.app_key = ch.app_key AND e.channel_id = $1 AND e.user_id = '' AND e.state = 'accepted' AND e.delete_compensated), (
+            SELECT max(e.cutoff) FROM clean_requests e
+            WHERE e.app_key = ch.app_key AND e.channel_id = $1 AND e.user_id = c.user_id AND e.state = 'accepted' AND e.delete_compensated),
             CASE WHEN coalesce($4, $8::boolean) THEN ch.cutoff END) AS sync_from
     FROM r CROSS JOIN ch CROSS JOIN LATERAL (
         SELECT c.user_id, c.join_position, c.delivered_position, c.last_hide, c.history_cutoff, c.sync_cutoff
@@ -210,7 +214,12 @@ LEFT JOIN conversations c ON c.channel_id = ch.id AND c.user_id = $4
 LEFT JOIN device_marks d ON d.channel_id = ch.id AND d.user_id = $4 AND d.device_id = $5
 LEFT JOIN messages m ON m.channel_id = ch.id AND m.position = $3
 LEFT JOIN LATERAL (
-    SELECT max(r.cutoff) AS history, max(r.cutoff) FILTER (WHERE r.delete_compensated) AS sync FROM clean_requests r
-    WHERE r.app_key = ch.app_key AND r.channel_id = ch.id AND r.state = 'accepted' AND r.user_id IN ('', $4)
+    SELECT max(two.cutoff) AS history, max(two.cutoff) FILTER (WHERE two.delete_compensated) AS sync FROM (
+        SELECT r.cutoff, r.delete_compensated FROM clean_requests r
+        WHERE r.app_key = ch.app_key AND r.channel_id = ch.id AND r.user_id = '' AND r.state = 'accepted'
+        UNION ALL
+        SELECT r.cutoff, r.delete_compensated FROM clean_requests r
+        WHERE r.app_key = ch.app_key AND r.channel_id = ch.id AND r.user_id = $4 AND r.state = 'accepted'
+    ) two
 ) j ON true
 WHERE ch.id = $2 AND ch.app_key = $1
