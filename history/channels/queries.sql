@@ -75,10 +75,12 @@ SET join_position = excluded.join_position, joined_at = excluded.joined_at, left
 WHERE conversations.left_position IS NOT NULL
 
 -- name: update_left
--- $1 channel, $2 users, $3 leave position, $4 now
+-- The range is for PostgreSQL before 17, which may keep ANY for a filter and read all members.
+-- $1 channel, $2 users, sorted; $3 leave position, $4 now
 -- index: conversations_pkey
 UPDATE conversations SET left_position = $3, left_at = $4
-WHERE channel_id = $1 AND user_id = ANY ($2::text[]) AND left_position IS NULL
+WHERE channel_id = $1 AND user_id >= ($2::text[])[1] AND user_id <= ($2::text[])[cardinality($2::text[])]
+    AND user_id = ANY ($2::text[]) AND left_position IS NULL
 
 -- name: update_member_count
 -- $1 channel, $2 how many more, $3 when to look at the floor, or null
