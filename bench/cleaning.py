@@ -1,4 +1,4 @@
-"""Cleans in a burst: accepted, in force, applied, settled, reclaimed; and a user with 100,000 conversations."""
+"""Cleans in a burst: accepted, in force, applied, settled, reclaimed; a channel of 10^6; a user with 100,000 conversations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import asyncpg
 import msgspec
 
-from bench import api, filling, load
+from bench import api, filling, histories, load
 from bench.ground import Api, Ground
 from bench.histories import CLEAN, HISTORY
 from bench.rows import Row, beside
@@ -38,7 +38,11 @@ async def measure(ground: Ground) -> list[Row]:
         rows = await _accept(ground, process, following)
         await _check_in_force(ground, process, pairs)
     rows.append(await _apply(ground, others))
-    rows += await _drain(ground, ids)
+    rows += [
+        Row(name=f"100,000 cleans {what}", value=seconds, unit="s")
+        for what, seconds in (await _drain(ground, ids)).items()
+    ]
+    rows += await _whole_channel(ground)
     rows += await _whole_user(ground)
     return rows
 
@@ -134,8 +138,8 @@ async def _apply(ground: Ground, others: Sequence[int]) -> Row:
     )
 
 
-async def _drain(ground: Ground, ids: Sequence[int]) -> list[Row]:
-    """The worker's jobs after applying, each to its end."""
+async def _drain(ground: Ground, ids: Sequence[int], *, batch: int = 1_000) -> dict[str, float]:
+    """The worker's jobs after applying, each to its end: what they did, and the seconds that it took."""
     worker, marks = ground.worker, [time.perf_counter()]
     ground.step("counting")
     while await count.count_applied(worker.receipts, worker.clock):
@@ -147,18 +151,42 @@ async def _drain(ground: Ground, ids: Sequence[int]) -> list[Row]:
     marks.append(time.perf_counter())
     ground.step("reclaiming")
     # unpaced: at its own pace it would rest by what came in during the parts before
-    reclaim = Reclaim(ground.api.database, worker.clock, batch=1_000)
+    reclaim = Reclaim(ground.api.database, worker.clock, batch=batch)
     while await reclaim.visit_due(now=worker.clock.now()):
         pass
     left = await ground.raw.fetchval("SELECT count(*) FROM messages WHERE channel_id = ANY ($1)", ids)
     if left:
         raise RuntimeError(f"{left} messages that all members cleaned are still there.")
     marks.append(time.perf_counter())
-    counted, settled, reclaimed = (after - before for before, after in itertools.pairwise(marks))
+    names = ("counted for their receipts", "settled", "reclaimed, unpaced")
+    return {
+        name: after - before for name, (before, after) in zip(names, itertools.pairwise(marks), strict=True)
+    }
+
+
+async def _whole_channel(ground: Ground) -> list[Row]:
+    size = 10**6
+    ground.step(f"cleaning a channel of {size:,} messages, by both who are in it")
+    id_ = await filling.history(ground, "million-a", "million-b", size)
+    await filling.settle(ground)
+    bodies = [
+        {"channelType": 1, "fromUserId": user, "channelId": other, "deleteCompensated": True}
+        for user, other in itertools.permutations(("million-a", "million-b"))
+    ]
+    async with ground.process() as process:
+        ones = iter([load.request(CLEAN, body, ground.keys) for body in bodies])
+        accepted = (await load.run(process.port, ones, connections=1)).check()
+        page = histories.page(ground, "million-a", "million-b")
+        answer = msgspec.json.decode(await load.ask(process.port, page))
+    if answer["result"]["messages"]:
+        raise RuntimeError("A clean that was accepted is not in force.")
+    began = time.perf_counter()
+    await apply.apply_forgotten(ground.worker.cleans, ground.worker.clock, after=0)
+    steps = {"accepted": accepted.quantile(1), "applied": time.perf_counter() - began}
+    steps |= await _drain(ground, [id_], batch=20_000)
     return [
-        Row(name="100,000 applied cleans counted for their receipts", value=counted, unit="s"),
-        Row(name="100,000 counted cleans settled", value=settled, unit="s"),
-        Row(name="1,000 channels that all members cleaned reclaimed, unpaced", value=reclaimed, unit="s"),
+        Row(name=f"a channel of {size:,} cleaned by both: {what}", value=seconds, unit="s")
+        for what, seconds in steps.items()
     ]
 
 
