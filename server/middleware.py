@@ -93,11 +93,10 @@ async def _stream(
             if request.transport is not None:
                 request.transport.abort()
         except TidemarkError as exc:
-            fields = {"path": request.path, "request_id": _request_id(request)}
-            log.warning("An answer broke off.", error=type(exc).__name__, **fields)
+            log.warning("An answer broke off.", error=type(exc).__name__, **_named(request))
             _break_off(request)
         except Exception:
-            log.exception("A request failed.", path=request.path, request_id=_request_id(request))
+            log.exception("A request failed.", **_named(request))
             _break_off(request)
 
 
@@ -119,7 +118,6 @@ def _break_off(request: web.Request) -> None:
 @web.middleware
 async def answer_errors(request: web.Request, handler: Endpoint) -> web.StreamResponse:
     """Every error in the form of its surface and the status of its class; the request id goes back as it came."""
-    request_id = _request_id(request)
     try:
         response = await handler(request)
     except web.HTTPMethodNotAllowed as exc:
@@ -138,12 +136,10 @@ async def answer_errors(request: web.Request, handler: Endpoint) -> web.StreamRe
         response = _refused(request, exc)
         # some surfaces say HTTP 200 to everything
         if answer(exc).status >= INTERNAL.status:
-            log.warning(
-                "A request was refused.", path=request.path, error=type(exc).__name__, request_id=request_id
-            )
+            log.warning("A request was refused.", error=type(exc).__name__, **_named(request))
     except Exception:
         # what went wrong stands in the log, never in the answer
-        log.exception("A request failed.", path=request.path, request_id=request_id)
+        log.exception("A request failed.", **_named(request))
         response = _refused(request, Failed("Something went wrong here; try again later."))
     if not response.prepared:
         _complete(request, response)
@@ -155,6 +151,11 @@ def _complete(request: web.Request, response: web.StreamResponse) -> None:
     if request_id := _request_id(request):
         response.headers[REQUEST_ID] = request_id
     request.get(_SURFACE, PLAIN).complete(request, response)
+
+
+def _named(request: web.Request) -> dict[str, str]:
+    """What the log calls a request."""
+    return {"path": request.path, "request_id": _request_id(request)}
 
 
 def _request_id(request: web.Request) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import msgspec
 import structlog
@@ -42,6 +43,8 @@ from worker.jobs import apply, count, files, job_steps, months, settle, sweep
 
 log = structlog.get_logger()
 
+_Job = TypeVar("_Job", bound=Callable[[dict[str, Any]], Awaitable[None]])
+
 JOB_SECONDS = 60
 """A job is cancelled after that long, which costs its open transaction. arq keeps a dead worker's job for as long."""
 _AWAY = (RedisError, OSError, TimeoutError)
@@ -67,11 +70,8 @@ class Services:
     clock: Clock
     upkeep: Upkeep | None = None
     """None: no place for files."""
-    settling: asyncio.Lock = field(default_factory=asyncio.Lock)
-    reclaiming: asyncio.Lock = field(default_factory=asyncio.Lock)
-    working: asyncio.Lock = field(default_factory=asyncio.Lock)
-    tidying: asyncio.Lock = field(default_factory=asyncio.Lock)
-    dropping: asyncio.Lock = field(default_factory=asyncio.Lock)
+    running: set[str] = field(default_factory=set)
+    """The jobs that do not run twice at once in one process, while they run."""
 
 
 @asynccontextmanager
@@ -100,6 +100,23 @@ async def open_services(settings: Settings, clock: Clock | None = None) -> Async
         )
 
 
+def _alone(job: _Job) -> _Job:
+    """A job that comes again while it runs is left out: one process works on it once at a time."""
+
+    @wraps(job)
+    async def left_out_while_running(ctx: dict[str, Any]) -> None:
+        services: Services = ctx["services"]
+        if job.__qualname__ in services.running:
+            return
+        services.running.add(job.__qualname__)
+        try:
+            await job(ctx)
+        finally:
+            services.running.remove(job.__qualname__)
+
+    return cast("_Job", left_out_while_running)
+
+
 async def apply_cleans(ctx: dict[str, Any]) -> None:
     """Apply what waits in Redis, and look once more before ending: a clean that came meanwhile queued no job."""
     services: Services = ctx["services"]
@@ -123,41 +140,35 @@ async def apply_forgotten(ctx: dict[str, Any]) -> None:
         log.info("Cleans that Redis had lost were applied.", count=count)
 
 
+@_alone
 async def settle_cleans(ctx: dict[str, Any]) -> None:
-    """Count, then settle what is due; not twice at once in one process."""
+    """Count, then settle what is due."""
     services: Services = ctx["services"]
-    if services.settling.locked():
-        return
-    async with services.settling:
-        # a clean settles when it is counted: what its receipt tells of is still there
-        await count.count_applied(services.receipts, services.clock)
-        if settled := await settle.settle_due(services.cleans, services.clock):
-            log.info("Cleans were settled.", count=settled)
+    # a clean settles when it is counted: what its receipt tells of is still there
+    await count.count_applied(services.receipts, services.clock)
+    if settled := await settle.settle_due(services.cleans, services.clock):
+        log.info("Cleans were settled.", count=settled)
 
 
+@_alone
 async def reclaim_channels(ctx: dict[str, Any]) -> None:
-    """Reclaim what is due; not twice at once in one process. Counting and settling go on meanwhile: they may take long."""
+    """Reclaim what is due. Counting and settling go on meanwhile: they may take long."""
     services: Services = ctx["services"]
-    if services.reclaiming.locked():
-        return
-    async with services.reclaiming:
-        reports = await settle.reclaim_due(services.reclaim, services.runs, services.clock)
-        if deleted := sum(report.deleted for report in reports):
-            log.info(
-                "Messages that nobody may still be given were deleted.", count=deleted, channels=len(reports)
-            )
+    reports = await settle.reclaim_due(services.reclaim, services.runs, services.clock)
+    if deleted := sum(report.deleted for report in reports):
+        log.info(
+            "Messages that nobody may still be given were deleted.", count=deleted, channels=len(reports)
+        )
 
 
+@_alone
 async def work_on_jobs(ctx: dict[str, Any]) -> None:
-    """Steps of cleans of whole users and of recalls by sender; not twice at once in one process."""
+    """Steps of cleans of whole users and of recalls by sender."""
     services: Services = ctx["services"]
-    if services.working.locked():
-        return
-    async with services.working:
-        steps = await job_steps.work_on_jobs(services.jobs, services.clock)
-        if steps:
-            await apply.apply_forgotten(services.cleans, services.clock, after=0)
-            log.info("Jobs went on.", steps=steps)
+    steps = await job_steps.work_on_jobs(services.jobs, services.clock)
+    if steps:
+        await apply.apply_forgotten(services.cleans, services.clock, after=0)
+        log.info("Jobs went on.", steps=steps)
 
 
 async def sweep_side_tables(ctx: dict[str, Any]) -> None:
@@ -171,19 +182,19 @@ async def sweep_side_tables(ctx: dict[str, Any]) -> None:
         log.info("Rows of side tables went whose period was over.", **totals)
 
 
+@_alone
 async def delete_files(ctx: dict[str, Any]) -> None:
-    """Delete files that nothing needs, and finish what was cut short; not twice at once in one process."""
+    """Delete files that nothing needs, and finish what was cut short."""
     services: Services = ctx["services"]
-    if services.upkeep is None or services.tidying.locked():
+    if services.upkeep is None:
         return
-    async with services.tidying:
-        try:
-            deleted = await files.look_at_due(services.upkeep, services.clock)
-        except MediaUnavailable:
-            log.warning("The store of files does not answer; files are deleted later.")
-            return
-        if deleted.files:
-            log.info("Files that nothing needs were deleted.", count=deleted.files, bytes=deleted.bytes)
+    try:
+        deleted = await files.look_at_due(services.upkeep, services.clock)
+    except MediaUnavailable:
+        log.warning("The store of files does not answer; files are deleted later.")
+        return
+    if deleted.files:
+        log.info("Files that nothing needs were deleted.", count=deleted.files, bytes=deleted.bytes)
 
 
 async def sweep_files(ctx: dict[str, Any]) -> None:
@@ -208,15 +219,13 @@ async def make_months(ctx: dict[str, Any]) -> None:
     await services.messages.make_months(now=services.clock.now())
 
 
+@_alone
 async def drop_months(ctx: dict[str, Any]) -> None:
-    """Drop past months of which nothing is needed any more; not twice at once in one process."""
+    """Drop past months of which nothing is needed any more."""
     services: Services = ctx["services"]
-    if services.dropping.locked():
-        return
-    async with services.dropping:
-        dropped, size = await months.drop_months(services.months, services.runs)
-        if dropped:
-            log.info("Months of which nothing was needed were dropped.", months=dropped, bytes_left=size)
+    dropped, size = await months.drop_months(services.months, services.runs)
+    if dropped:
+        log.info("Months of which nothing was needed were dropped.", months=dropped, bytes_left=size)
 
 
 JOBS = (

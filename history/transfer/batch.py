@@ -67,13 +67,13 @@ class Batch:
     async def _arranged(self, connection: Connection) -> Arranged:
         if not any(line[9] is not None for line in self._lines):
             stands = await self._lock(connection)
-            return await self._settled(connection, stands, {})
+            return await self._fitted(connection, stands, {})
         before = await store.list_stands(connection, self._ids.values(), now=self._now)
         known: dict[ClientKey, int] = {}
         planned = self._placed(before, known)
         if planned.doubtful or planned.low:
             known = await self._known(connection)
-            planned = await self._settled(connection, before, known)
+            planned = await self._fitted(connection, before, known)
         if not planned.rows:
             return planned
         claimed = planned.new_keys(known)
@@ -81,7 +81,7 @@ class Batch:
         if not free:
             # somebody was faster, or a line that is in time has a key of before
             known |= await self._known(connection)
-            planned = await self._settled(connection, before, known)
+            planned = await self._fitted(connection, before, known)
             lapses = dict.fromkeys(planned.new_keys(known), self._expires_at)
             taken = await messages_store.claim_keys(connection, lapses, now=self._now) if lapses else {}
             known |= taken
@@ -90,7 +90,7 @@ class Batch:
         if not free or stands != before:
             # what was refused when the keys were claimed has none: it stays refused
             self._bad = {**self._bad, **dict(planned.refused)}
-            planned = await self._settled(connection, stands, known)
+            planned = await self._fitted(connection, stands, known)
             await self._correct(connection, claimed, planned.keys)
         return planned
 
@@ -124,7 +124,7 @@ class Batch:
             known |= {key: place[1] for key, place in own.items() if place in there}
         return known
 
-    async def _settled(
+    async def _fitted(
         self, connection: Connection, stands: Mapping[int, Stand], known: Mapping[ClientKey, int]
     ) -> Arranged:
         """Placed; where a line seems too late, with a look at what it would come after."""

@@ -56,8 +56,27 @@ async def test_reclaim_does_not_wait_for_counting_and_settling(world: World) -> 
     await world.apply()
     await world.settle()
     services = services_of(world)
-    async with services.settling:
-        await settle_cleans({"services": services})
-        await reclaim_channels({"services": services})
+    services.running.add(settle_cleans.__qualname__)
+    await settle_cleans({"services": services})
+    await reclaim_channels({"services": services})
     assert await world.stored() == []
     assert [deleted for *_, deleted in await rows(world)] == [1]
+
+
+async def test_a_job_that_comes_while_it_runs_is_left_out_and_comes_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also after it failed."""
+    services, calls = services_of(world), list[str]()
+    ctx = {"services": services}
+
+    async def fails(**_: object) -> int:
+        calls.append("counted")
+        await settle_cleans(ctx)
+        raise LookupError
+
+    monkeypatch.setattr(services.receipts, "count", fails)
+    for _ in range(2):
+        with pytest.raises(LookupError):
+            await settle_cleans(ctx)
+    assert calls == ["counted"] * 2
